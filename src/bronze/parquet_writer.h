@@ -1,0 +1,47 @@
+// Encodes columns::Batch into one Parquet file streamed to an env::WriteStream. Column order and encodings: docs/formats/bronze.md.
+// Source of the format: the Apache Parquet format specification (Thrift compact footer, data page v1).
+//
+// Pages are compressed as batches arrive; a row group is written out when it closes. Threads: one at a time.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "columns/batch.h"
+#include "env/object_store.h"
+
+namespace headpond::bronze {
+
+struct ParquetOptions {
+  std::int64_t row_group_rows_max = 128 << 10;
+  std::int64_t row_group_bytes_max = 16 << 20;  // compressed
+  int zstd_level = 1;
+};
+
+struct ParquetTotals {
+  std::int64_t rows = 0;
+  std::int64_t file_bytes = 0;
+  std::int64_t ts_min = 0, ts_max = 0, arrival_min = 0, arrival_max = 0;  // µs
+  std::int64_t offset_min = 0, offset_max = 0;
+  std::int32_t partition_min = 0, partition_max = 0;
+};
+
+class ParquetWriter {
+ public:
+  static std::unique_ptr<ParquetWriter> create(const std::vector<columns::ColumnSpec>& declared, const ParquetOptions& options,
+                                               std::unique_ptr<env::WriteStream> stream);
+  virtual ~ParquetWriter() = default;
+
+  // Rows [first, first + count) of `batch` become the next pages. Errors: those of WriteStream::append.
+  virtual base::Result<void> append(const columns::Batch& batch, std::size_t first, std::size_t count) = 0;
+  // Closes the row group and writes the footer, but does not make the file visible yet.
+  virtual base::Result<ParquetTotals> finish() = 0;
+  // Makes it visible. Requires finish().
+  virtual base::Result<void> close() = 0;
+  virtual std::int64_t rows() const = 0;
+};
+
+}  // namespace headpond::bronze

@@ -1,0 +1,29 @@
+// The real world behind the seams of env. Only app and tests construct these.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "env/clock.h"
+#include "env/failpoints.h"
+#include "env/object_store.h"
+
+namespace headpond::env {
+
+std::unique_ptr<Clock> real_clock();
+std::unique_ptr<Random> real_random();
+
+// A directory as an object store: writes go to a hidden temporary file beside the target, are synced, and are renamed (put) or
+// hard-linked (put_if_absent: exactly one winner). Creates the directory.
+// Errors: kInvalid: it cannot be created or written, and why.
+base::Result<std::unique_ptr<ObjectStore>> open_local_store(const std::string& directory);
+
+// Opens what a topology's `location` names: a directory or file://… . s3://, gs:// and abfss:// are refused with kInvalid for now.
+base::Result<std::unique_ptr<ObjectStore>> open_store(const std::string& location);
+
+// Failpoints from HEADPOND_FAILPOINT ("name:N", several separated by ','); each hit of any name is also appended, one line each, to the
+// file HEADPOND_FAILPOINT_LOG when that is set, so that a test can count coverage. Unset: does nothing.
+std::unique_ptr<Failpoints> failpoints_from_environment();
+
+}  // namespace headpond::env

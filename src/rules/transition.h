@@ -1,0 +1,42 @@
+// A change of one alert's state: what the pager's engine makes and its notifier delivers. Definitions: docs/formats/pager.md.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+
+namespace headpond::rules {
+
+enum class TransitionKind { kFiring, kResolved };
+
+// Identity; everything else is payload. Odd seq = firing, even = resolved; episode = (seq + 1) / 2.
+struct TransitionId {
+  std::int64_t generation = 0;
+  std::string rule;  // "<group>/<alert>"
+  std::string key;   // canonical JSON object of the `by` labels, keys in `by` order: {"tenant":"t1","service":"api"}
+  std::int64_t seq = 0;
+  auto operator<=>(const TransitionId&) const = default;
+};
+
+struct Transition {
+  TransitionId id;
+  TransitionKind kind = TransitionKind::kFiring;
+  bool announced = false;          // emitted ahead of the settled track
+  base::Micros boundary;           // T at which the condition holds (or ceased to)
+  base::Micros began_at;           // of the episode
+  double value = 0;
+  base::Version version{-1};       // that settled or announced it
+  std::map<std::string, std::string> labels;       // alertname and `by` labels included
+  std::map<std::string, std::string> annotations;  // rendered
+  std::vector<std::string> incomplete;             // "partition 7: no leader" when stalled partitions were left out
+  // Evidence.
+  base::Duration window;
+  base::Version evidence_first{-1}, evidence_last{-1};
+  std::vector<std::string> samples;  // up to three rows, each a JSON object
+  std::string sql;                   // the `headpond sql` line that shows the rest
+};
+
+}  // namespace headpond::rules
