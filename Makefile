@@ -1,0 +1,32 @@
+# make build | demo | test | bench | soak     (tools/setup installs what is missing; downloads and built dependencies go to ~/.cache/headpond)
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+PYTHON := $${HEADPOND_CACHE:-$$HOME/.cache/headpond}/python/bin/python
+JOBS := $(shell nproc)
+
+.PHONY: build setup demo test bench soak format clean
+
+setup:
+	@tools/setup
+
+build: setup
+	@[ -f build/build.ninja ] || cmake --preset release >/dev/null
+	@cmake --build build -j $(JOBS) -- --quiet
+
+demo: build
+	@build/headpond demo
+
+test: build
+	@tests/run
+
+bench: build
+	@build/bench/headpond_bench --out build/bench.json
+
+soak: build
+	@tests/run --soak
+
+format:
+	@git ls-files '*.h' '*.cpp' | xargs clang-format -i
+
+clean:
+	@rm -rf build build-asan build-tsan
