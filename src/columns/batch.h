@@ -10,9 +10,11 @@
 //   batch.declared[2].set_string(row.index, view);
 //   …
 //
-// Buffers keep their capacity over reset(). Views and pointers are valid until reset(). Threads: one at a time.
+// Every column is allocated kRowsMax long once and for all; its first rows() cells mean something (never ask a column for its size()).
+// Views and pointers are valid until reset(). Threads: one at a time.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -32,13 +34,22 @@ struct ColumnSpec {
 struct Column {
   Type type = Type::kString;
   std::vector<std::uint8_t> valid;
-  std::vector<std::int64_t> ints;        // kInt32, kInt64, kBool (0/1), kTimestamp
-  std::vector<double> doubles;           // kDouble
-  std::vector<std::string_view> strings; // kString
+  std::vector<std::int64_t> ints;         // kInt32, kInt64, kBool (0/1), kTimestamp
+  std::vector<double> doubles;            // kDouble
+  std::vector<std::string_view> strings;  // kString
 
-  void set_int(std::size_t row, std::int64_t v) { ints[row] = v; valid[row] = 1; }
-  void set_double(std::size_t row, double v) { doubles[row] = v; valid[row] = 1; }
-  void set_string(std::size_t row, std::string_view v) { strings[row] = v; valid[row] = 1; }
+  void set_int(std::size_t row, std::int64_t v) {
+    ints[row] = v;
+    valid[row] = 1;
+  }
+  void set_double(std::size_t row, double v) {
+    doubles[row] = v;
+    valid[row] = 1;
+  }
+  void set_string(std::size_t row, std::string_view v) {
+    strings[row] = v;
+    valid[row] = 1;
+  }
 };
 
 // Bytes whose addresses stay put until reset(): for unescaped strings, error texts, header JSON.
@@ -62,9 +73,13 @@ class Batch {
   static constexpr std::size_t kRowsMax = 8192;
   static constexpr std::size_t kRawBytesTarget = 8u << 20;  // a batch holds one payload larger than this alone
   static constexpr std::size_t kPadding = 64;               // readable bytes behind the last payload, for SIMD parsers
+  static constexpr std::size_t kHeadroom = 1152;            // writable bytes before the first payload: see raw_headroom()
 
   explicit Batch(const std::vector<ColumnSpec>& declared_specs);
+  Batch(Batch&&) = default;
+  Batch& operator=(Batch&&) = default;
 
+  // Empty again, `source` kept; nothing is freed but what one unusually large payload needed.
   void reset();
   bool fits(std::size_t payload_size) const;
   std::size_t rows() const { return rows_; }
@@ -74,15 +89,19 @@ class Batch {
     std::size_t index;
     std::string_view payload;  // in place, kPadding readable bytes behind it
   };
-  // Requires fits(payload.size()). A null payload pointer (tombstone) is a null raw.
+  // Requires fits(payload.size()). A null payload pointer (tombstone) is a null raw. Sets `bytes`, `payload` and `raw_valid` of the row;
+  // its ts, arrival, kafka_partition and kafka_offset are the caller's to set, everything else starts null (record_index: 0).
   Row begin_row(std::string_view payload);
   // A row without a payload of its own (further log records of one message).
   std::size_t begin_row_without_raw();
 
   // The PLAIN page: the length-prefixed payloads of all rows whose raw is not null, in order.
-  std::string_view raw_page() const { return {raw_.get(), raw_used_}; }
+  std::string_view raw_page() const { return {raw_.get() + kHeadroom, raw_used_ - kHeadroom}; }
+  // The kHeadroom bytes that end where raw_page() begins: whoever encodes the page puts its definition levels there, so that page and
+  // levels are one piece of memory and need no copy. Scratch: not part of the batch's value.
+  char* raw_headroom() const { return raw_.get(); }
 
-  // Built-in columns, each rows() long. A view whose data() is null is null.
+  // Built-in columns. A view whose data() is null is null.
   std::vector<std::int64_t> ts, arrival, kafka_offset, kafka_timestamp;  // µs; kafka_timestamp < 0 = none
   std::vector<std::int32_t> kafka_partition, record_index, bytes;
   std::vector<std::int64_t> pattern_id;
@@ -97,7 +116,7 @@ class Batch {
   std::size_t add_row();
   std::size_t rows_ = 0;
   std::unique_ptr<char[]> raw_;
-  std::size_t raw_capacity_ = 0, raw_used_ = 0;
+  std::size_t raw_capacity_ = 0, raw_used_ = 0;  // bytes of raw_, headroom included
 };
 
 }  // namespace headpond::columns
