@@ -32,3 +32,5 @@ else()
   find_library(SYSTEM_DUCKDB duckdb REQUIRED)
   set_target_properties(hp_duckdb PROPERTIES IMPORTED_LOCATION "${SYSTEM_DUCKDB}")
 endif()
+# Debian ships cpp-httplib compiled; its macros (OpenSSL, zlib, brotli) must be the library's, so they come from its .pc file.
+pkg_check_modules(httplib REQUIRED IMPORTED_TARGET cpp-httplib)
