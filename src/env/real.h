@@ -19,7 +19,7 @@ std::unique_ptr<Random> real_random();
 // Errors: kInvalid: it cannot be created or written, and why.
 base::Result<std::unique_ptr<ObjectStore>> open_local_store(const std::string& directory);
 
-// Opens what a topology's `location` names: a directory or file://… . s3://, gs:// and abfss:// are refused with kInvalid for now.
+// Opens what a topology's `location` names: a directory or file://… . s3://, gs:// and abfss:// are refused with kInvalid.
 base::Result<std::unique_ptr<ObjectStore>> open_store(const std::string& location);
 
 // Failpoints from HEADPOND_FAILPOINT ("name:N", several separated by ','); each hit of any name is also appended, one line each, to the
