@@ -14,6 +14,7 @@
 namespace headpond::bronze {
 
 inline constexpr int kFormat = 1;
+inline constexpr std::string_view kNeeds = "0.1.0";  // the oldest Headpond that reads kFormat; written into each commit for older ones to name
 
 // Until `clock`, every record the broker had accepted in this partition is in the table. Proven at `position`.
 struct PartitionClock {
@@ -74,6 +75,7 @@ struct CommitFacts {
 };
 
 std::string to_json(const CommitFacts& facts);
+std::string fingerprint_text(std::uint64_t fingerprint);  // 16 lower-case hexadecimal digits
 // `name` is for messages. Errors: kCorrupt; kInvalid: written by a newer format, with the version to install.
 base::Result<CommitFacts> parse_facts(std::string_view json, std::string_view name);
 
@@ -89,22 +91,29 @@ struct PartitionState {
 // The fold of all facts up to a version: positions, clocks, what is in force, what is stalled.
 class TableClock {
  public:
-  // Applies the next version. Errors: kCorrupt: a range that does not follow the position before it, a clock that goes back, …
+  // Applies the next version. Errors: kCorrupt: a range that does not follow the position before it, a clock that goes back or was
+  // proven at another position, rows of a partition that is not in force. After an error, discard the object.
   base::Result<void> apply(const CommitFacts& facts);
 
   const std::map<base::SourcePartition, PartitionState>& partitions() const { return partitions_; }
   // The smallest clock of the partitions in force that are not stalled. None: one has no clock yet, none is in force, or all are stalled.
   std::optional<base::Micros> smallest_unstalled() const;
-  std::vector<Stalled> stalled() const;
+  std::vector<Stalled> stalled() const;  // of those in force
+  // Stands for a partition the table does not name yet: what it will start with when the next version names it.
+  PartitionState start_state() const;
   base::PositionVector positions() const;  // of the partitions in force and of earlier generations
   const std::optional<Topic>& topic() const { return topic_; }
 
  private:
+  base::Result<void> name_partitions(const CommitFacts& facts);
+  base::Result<void> apply_range(const std::string& source, const Range& range);
+  base::Result<void> apply_clock(const PartitionClock& clock);
+
   std::map<base::SourcePartition, PartitionState> partitions_;
   std::optional<Topic> topic_;
 };
 
-// "2 partitions": "acme-logs-logs@0-7" — the Delta appId of a partition's position.
+// The Delta appId of a partition's position: "<table>-<source>-<partition>", so "acme-logs-logs@0-7".
 std::string txn_app_id(std::string_view table, const base::SourcePartition& partition);
 
 }  // namespace headpond::bronze

@@ -1,0 +1,90 @@
+#include "bronze/view.h"
+
+#include <algorithm>
+
+namespace headpond::bronze {
+namespace {
+
+std::string quoted(std::string_view text, char quote) {
+  std::string out(1, quote);
+  for (const char c : text) {
+    if (c == quote) out += quote;
+    out += c;
+  }
+  return out += quote;
+}
+
+// DuckDB's name of a Delta type, as the file holds it.
+std::string stored_type(const std::string& delta_type) {
+  if (delta_type == "string") return "VARCHAR";
+  if (delta_type == "long") return "BIGINT";
+  if (delta_type == "integer") return "INTEGER";
+  if (delta_type == "double") return "DOUBLE";
+  if (delta_type == "boolean") return "BOOLEAN";
+  if (delta_type == "timestamp") return "TIMESTAMP WITH TIME ZONE";
+  if (delta_type == "date") return "DATE";
+  if (delta_type == "binary") return "BLOB";
+  return delta_type;
+}
+
+std::string under(const std::string& root, const std::string& path) {
+  return root.empty() ? path : root + "/" + path;
+}
+
+}  // namespace
+
+std::string scan_expression(const std::vector<std::string>& local_paths, const std::vector<delta::Field>& schema) {
+  std::string shown, empty;
+  for (const auto& field : schema) {
+    const auto name = quoted(field.name, '"');
+    if (!shown.empty()) shown += ", ", empty += ", ";
+    shown += field.type == "timestamp" ? name + "::TIMESTAMP AS " + name : name;
+    empty += "NULL::" + stored_type(field.type) + " AS " + name;
+  }
+  auto out = "(SELECT " + shown + " FROM (SELECT * FROM (SELECT " + empty + ") WHERE false";
+  if (!local_paths.empty()) {
+    // The empty relation in front fixes names and types; the optimizer drops it.
+    out += " UNION ALL BY NAME SELECT * FROM read_parquet([";
+    for (std::size_t i = 0; i < local_paths.size(); ++i) out += (i == 0 ? "" : ", ") + quoted(local_paths[i], '\'');
+    out += "], hive_partitioning=true, hive_types={'ingest_date': DATE}, union_by_name=true)";
+  }
+  return out + "))";
+}
+
+std::string raw_expression(std::string_view relation) {
+  return relation.empty() ? "raw" : std::string(relation) + ".raw";
+}
+
+base::Result<std::vector<std::string>> local_paths(const env::ObjectStore& store, const std::string& table_root,
+                                                   const std::vector<DataFile>& files) {
+  std::vector<std::string> out;
+  out.reserve(files.size());
+  for (const auto& file : files) {
+    auto path = store.local_path(under(table_root, file.path));
+    if (!path)
+      return base::fail(base::ErrorKind::kInvalid, "SQL reads bronze from a local directory only, this lake is " + store.describe() +
+                                                       "; copy the table to a directory");
+    out.push_back(std::move(*path));
+  }
+  return out;
+}
+
+base::Result<View> open_view(env::ObjectStore& store, const std::string& table_root, std::optional<base::Version> version) {
+  const delta::Table table(store, table_root);
+  TRY(const auto snapshot, table.snapshot(version));
+  if (snapshot.version < base::Version(0))
+    return base::fail(base::ErrorKind::kNotFound, "no bronze table at " + store.describe() + table_root + " yet; start `headpond ingest`");
+  View view;
+  view.version = snapshot.version;
+  view.schema = snapshot.metadata.schema;
+  for (const auto& [path, add] : snapshot.files) {
+    TRY(auto file, data_file(add));
+    view.files.push_back(std::move(file));
+  }
+  std::ranges::stable_sort(view.files, {}, &DataFile::arrival_min);
+  TRY(const auto paths, local_paths(store, table_root, view.files));
+  view.relation = scan_expression(paths, view.schema);
+  return view;
+}
+
+}  // namespace headpond::bronze
