@@ -48,9 +48,7 @@ class ParquetBuffer {
     *out++ = static_cast<char>(value);
     size_ += static_cast<std::size_t>(out - start);
   }
-  void put_zigzag(std::int64_t value) {
-    put_varint((static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63));
-  }
+  void put_zigzag(std::int64_t value) { put_varint((static_cast<std::uint64_t>(value) << 1) ^ static_cast<std::uint64_t>(value >> 63)); }
 
  private:
   void grow(std::size_t needed) {

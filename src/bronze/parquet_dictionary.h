@@ -112,8 +112,7 @@ class NumberDictionary {
     hash *= 0xd6e8feb86659fd93u;
     hash ^= hash >> 32;
     const auto next = size();
-    const auto index =
-        index_.find_or_add(hash, next, [&](std::uint32_t i) { return std::memcmp(&values_[i], &value, sizeof value) == 0; });
+    const auto index = index_.find_or_add(hash, next, [&](std::uint32_t i) { return std::memcmp(&values_[i], &value, sizeof value) == 0; });
     if (index == next) values_.push_back(value);
     return index;
   }

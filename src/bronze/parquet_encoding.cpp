@@ -90,7 +90,9 @@ std::uint8_t gather(const std::uint8_t* valid) {
 
 }  // namespace
 
-unsigned parquet_bit_width(std::uint32_t max) { return std::max(1u, static_cast<unsigned>(std::bit_width(max))); }
+unsigned parquet_bit_width(std::uint32_t max) {
+  return std::max(1u, static_cast<unsigned>(std::bit_width(max)));
+}
 
 void put_definition_levels(ParquetBuffer& out, const std::uint8_t* valid, std::size_t count, std::size_t nulls) {
   const auto start = out.size();
@@ -131,8 +133,12 @@ void put_indices(ParquetBuffer& out, const std::uint32_t* indices, std::size_t c
   put_literals(out, indices + literals, count - literals, width);
 }
 
-void put_delta(ParquetBuffer& out, const std::int64_t* values, std::size_t count) { put_delta_of(out, values, count); }
-void put_delta(ParquetBuffer& out, const std::int32_t* values, std::size_t count) { put_delta_of(out, values, count); }
+void put_delta(ParquetBuffer& out, const std::int64_t* values, std::size_t count) {
+  put_delta_of(out, values, count);
+}
+void put_delta(ParquetBuffer& out, const std::int32_t* values, std::size_t count) {
+  put_delta_of(out, values, count);
+}
 
 void put_bits(ParquetBuffer& out, const std::int64_t* values, std::size_t count) {
   char* const bits = out.reserve(count / 8 + 1);

@@ -11,7 +11,9 @@ constexpr std::int32_t kDataPage = 0, kDictionaryPage = 2;
 constexpr std::int32_t kRequired = 0, kOptional = 1;
 constexpr std::int32_t kConvertedUtf8 = 0, kConvertedTimestampMicros = 10;
 
-std::int32_t number(auto value) { return static_cast<std::int32_t>(value); }
+std::int32_t number(auto value) {
+  return static_cast<std::int32_t>(value);
+}
 
 void put_field(ThriftWriter& out, const ParquetField& field) {
   out.begin_element();

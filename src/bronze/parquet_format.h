@@ -24,8 +24,8 @@ struct ParquetField {
 
 // One column of one row group, as it lies in the file: the dictionary page, if there is one, and the data pages behind it.
 struct ParquetChunk {
-  std::int64_t offset = 0;            // of its first byte in the file
-  std::int64_t dictionary_bytes = 0;  // page with header; 0: no dictionary
+  std::int64_t offset = 0;                                    // of its first byte in the file
+  std::int64_t dictionary_bytes = 0;                          // page with header; 0: no dictionary
   std::int64_t compressed_bytes = 0, uncompressed_bytes = 0;  // headers included
   std::int64_t values = 0, nulls = 0;
   std::vector<ParquetEncoding> encodings;  // of its pages, distinct

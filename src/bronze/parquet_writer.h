@@ -1,7 +1,8 @@
-// Encodes columns::Batch into one Parquet file streamed to an env::WriteStream. Column order and encodings: docs/formats/bronze.md.
+// Encodes columns::Batch into one Parquet file streamed to an env::WriteStream. Column order and encodings: docs/formats/bronze-parquet.md.
 // Source of the format: the Apache Parquet format specification (Thrift compact footer, data page v1).
 //
-// Pages are compressed as batches arrive; a row group is written out when it closes. Threads: one at a time.
+// Pages are compressed as batches arrive; a row group is written out when it closes. Nothing is copied, allocated or called virtually per
+// row. Threads: one at a time.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +17,7 @@
 namespace headpond::bronze {
 
 struct ParquetOptions {
+  // A row group closes at the end of the append() that reaches either.
   std::int64_t row_group_rows_max = 128 << 10;
   std::int64_t row_group_bytes_max = 16 << 20;  // compressed
   int zstd_level = 1;
@@ -35,7 +37,8 @@ class ParquetWriter {
                                                std::unique_ptr<env::WriteStream> stream);
   virtual ~ParquetWriter() = default;
 
-  // Rows [first, first + count) of `batch` become the next pages. Errors: those of WriteStream::append.
+  // Rows [first, first + count) of `batch` become the next page of each column. The batch is free for reset() afterwards; its
+  // raw_headroom() is used. Errors: those of WriteStream::append; the writer is then dead, discard it.
   virtual base::Result<void> append(const columns::Batch& batch, std::size_t first, std::size_t count) = 0;
   // Closes the row group and writes the footer, but does not make the file visible yet.
   virtual base::Result<ParquetTotals> finish() = 0;

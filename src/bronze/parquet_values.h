@@ -1,0 +1,178 @@
+// Columns of numbers and strings, with or without a dictionary. Internal to the Parquet writer. Threads: one at a time.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <functional>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "bronze/parquet_column.h"
+#include "bronze/parquet_dictionary.h"
+#include "bronze/parquet_encoding.h"
+
+namespace headpond::bronze {
+
+// Consecutive cells; valid == nullptr: none is null, else valid[i] == 0 is null.
+template <class T>
+struct Cells {
+  const T* values;
+  const std::uint8_t* valid;
+};
+
+// Smallest and largest value of a chunk, as far as the format lets us state them: strings up to 64 bytes, doubles without NaN.
+template <class T>
+class Bounds {
+ public:
+  static constexpr std::size_t kTextMax = 64;
+
+  void extend(const T* values, std::size_t count) {
+    if (count == 0) return;
+    T low = values[0], high = values[0];
+    for (std::size_t i = 0; i < count; ++i) {
+      if constexpr (std::same_as<T, double>) unstated_ |= std::isnan(values[i]);
+      low = std::min(low, values[i]);
+      high = std::max(high, values[i]);
+    }
+    if (!min_ || low < T(*min_)) min_ = low;
+    if (!max_ || T(*max_) < high) max_ = high;
+  }
+
+  void write(ParquetChunk& chunk) const {
+    if (!min_ || unstated_) return;
+    if constexpr (std::same_as<T, std::string_view>) {
+      if (min_->size() > kTextMax || max_->size() > kTextMax) return;
+      chunk.min = *min_, chunk.max = *max_;
+    } else {
+      // The format orders -0.0 and 0.0 by asking for the wider of both.
+      const T low = *min_ == T{} ? -T{} : *min_;
+      chunk.min = std::string(reinterpret_cast<const char*>(&low), sizeof(T));
+      chunk.max = std::string(reinterpret_cast<const char*>(&*max_), sizeof(T));
+      if (std::same_as<T, double> && *max_ == T{}) chunk.max = std::string(sizeof(T), '\0');
+    }
+  }
+  void clear() { *this = {}; }
+
+ private:
+  using Stored = std::conditional_t<std::same_as<T, std::string_view>, std::string, T>;
+  std::optional<Stored> min_, max_;
+  bool unstated_ = false;
+};
+
+template <class T>
+class ValueColumn final : public PageColumn {
+ public:
+  using Source = std::function<Cells<T>(const columns::Batch&, std::size_t first, std::size_t count, PageScratch&)>;
+  ValueColumn(ParquetField field, bool dictionary, Source source)
+      : PageColumn(std::move(field)), wants_dictionary_(dictionary), uses_dictionary_(dictionary), source_(std::move(source)) {}
+
+  void append(const columns::Batch& batch, std::size_t first, std::size_t count, PageScratch& scratch) override {
+    auto cells = source_(batch, first, count, scratch);
+    std::size_t present = count;
+    scratch.body.clear();
+    if (cells.valid != nullptr) {
+      present = 0;
+      for (std::size_t i = 0; i < count; ++i) present += cells.valid[i] != 0;
+      if (present > 0 && present < count) cells.values = compact(cells, count);
+    }
+    if (field_.nullable) put_definition_levels(scratch.body, cells.valid, count, count - present);
+    const auto encoding = put_values(cells.values, present, scratch);
+    pages_.add(scratch.compressor, scratch.body.view(), encoding, count, count - present);
+  }
+
+  std::size_t bytes() const override { return pages_.bytes() + dictionary_.page().size(); }
+
+  base::Result<ParquetChunk> close(env::WriteStream& out, std::int64_t offset, PageScratch& scratch) override {
+    if (dictionary_.size() > 0) {
+      pages_.set_dictionary(scratch.compressor, dictionary_.page(), dictionary_.size());
+      for (std::uint32_t i = 0; i < dictionary_.size(); ++i) {
+        const T value = dictionary_[i];
+        bounds_.extend(&value, 1);
+      }
+    }
+    TRY(auto chunk, pages_.write(out, offset));
+    bounds_.write(chunk);
+    dictionary_.clear();
+    bounds_.clear();
+    values_ = 0;
+    uses_dictionary_ = wants_dictionary_;
+    return chunk;
+  }
+
+ private:
+  static constexpr std::uint32_t kEntriesMax = 32 << 10;
+  static constexpr std::size_t kDictionaryBytesMax = 1 << 20;
+  static constexpr std::size_t kValuesToJudge = 1024;
+  using Dictionary = std::conditional_t<std::same_as<T, std::string_view>, StringDictionary,
+                                        NumberDictionary<std::conditional_t<std::same_as<T, std::string_view>, int, T>>>;
+
+  const T* compact(const Cells<T>& cells, std::size_t count) {
+    dense_.resize(columns::Batch::kRowsMax);
+    std::size_t n = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      dense_[n] = cells.values[i];
+      n += cells.valid[i] != 0;
+    }
+    return dense_.data();
+  }
+
+  ParquetEncoding put_values(const T* values, std::size_t count, PageScratch& scratch) {
+    if (count == 0) return ParquetEncoding::kPlain;
+    if (uses_dictionary_ && put_dictionary_indices(values, count, scratch)) return ParquetEncoding::kRleDictionary;
+    bounds_.extend(values, count);
+    if constexpr (std::integral<T>) {
+      put_delta(scratch.body, values, count);
+      return ParquetEncoding::kDeltaBinaryPacked;
+    } else if constexpr (std::same_as<T, std::string_view>) {
+      for (std::size_t i = 0; i < count; ++i) {
+        scratch.body.put(static_cast<std::uint32_t>(values[i].size()));
+        scratch.body.append(values[i]);
+      }
+    } else {
+      scratch.body.append({reinterpret_cast<const char*>(values), count * sizeof(T)});
+    }
+    return ParquetEncoding::kPlain;
+  }
+
+  // False: the dictionary does not pay; this and the row group's remaining pages do without.
+  bool put_dictionary_indices(const T* values, std::size_t count, PageScratch& scratch) {
+    const auto before = dictionary_.size();
+    auto* const indices = scratch.indices.data();
+    std::uint32_t last = indices[0] = dictionary_.find_or_add(values[0]);
+    for (std::size_t i = 1; i < count; ++i) {
+      if (!is_same(values[i], values[i - 1])) last = dictionary_.find_or_add(values[i]);
+      indices[i] = last;
+    }
+    values_ += count;
+    const auto entries = dictionary_.size();
+    const bool rarely_repeats = values_ >= kValuesToJudge && entries * 2 > values_;
+    if (entries > kEntriesMax || dictionary_.page().size() > kDictionaryBytesMax || rarely_repeats) {
+      dictionary_.truncate(before);
+      uses_dictionary_ = false;
+      if (before == 0) wants_dictionary_ = false;  // not even one page of it paid: no more tries in this file
+      return false;
+    }
+    put_indices(scratch.body, indices, count, parquet_bit_width(entries - 1));
+    return true;
+  }
+
+  // By address or bits: a cheap yes; a no only costs a look into the dictionary.
+  static bool is_same(const T& a, const T& b) {
+    if constexpr (std::same_as<T, std::string_view>)
+      return a.data() == b.data() && a.size() == b.size();
+    else
+      return std::memcmp(&a, &b, sizeof a) == 0;
+  }
+
+  bool wants_dictionary_, uses_dictionary_;
+  Source source_;
+  std::vector<T> dense_;  // the page's values without its nulls
+  Dictionary dictionary_;
+  std::size_t values_ = 0;  // looked up in this row group
+  Bounds<T> bounds_;
+};
+
+}  // namespace headpond::bronze

@@ -1,0 +1,105 @@
+#include "bronze/parquet_writer.h"
+
+#include <algorithm>
+
+#include "bronze/parquet_column.h"
+
+namespace headpond::bronze {
+
+namespace {
+
+constexpr std::string_view kMagic = "PAR1";
+
+class StreamingWriter final : public ParquetWriter {
+ public:
+  StreamingWriter(const std::vector<columns::ColumnSpec>& declared, const ParquetOptions& options, std::unique_ptr<env::WriteStream> stream)
+      : options_(options), stream_(std::move(stream)), scratch_(options.zstd_level), columns_(bronze_columns(declared)) {}
+
+  base::Result<void> append(const columns::Batch& batch, std::size_t first, std::size_t count) override {
+    HP_ASSERT(!finished_ && first + count <= batch.rows());
+    if (count == 0) return {};
+    for (const auto& column : columns_) column->append(batch, first, count, scratch_);
+    note(batch, first, count);
+    group_rows_ += static_cast<std::int64_t>(count);
+    std::size_t bytes = 0;
+    for (const auto& column : columns_) bytes += column->bytes();
+    if (group_rows_ >= options_.row_group_rows_max || static_cast<std::int64_t>(bytes) >= options_.row_group_bytes_max)
+      TRY_VOID(close_row_group());
+    return {};
+  }
+
+  base::Result<ParquetTotals> finish() override {
+    HP_ASSERT(!finished_);
+    finished_ = true;
+    if (group_rows_ > 0) TRY_VOID(close_row_group());
+    TRY_VOID(begin_file());
+    std::vector<ParquetField> fields;
+    for (const auto& column : columns_) fields.push_back(column->field());
+    scratch_.body.clear();
+    put_footer(scratch_.body, fields, row_groups_);
+    TRY_VOID(put(scratch_.body.view()));
+    totals_.file_bytes = offset_;
+    return totals_;
+  }
+
+  base::Result<void> close() override {
+    HP_ASSERT(finished_);
+    return stream_->close();
+  }
+
+  std::int64_t rows() const override { return totals_.rows; }
+
+ private:
+  base::Result<void> put(std::string_view bytes) {
+    offset_ += static_cast<std::int64_t>(bytes.size());
+    return stream_->append(bytes);
+  }
+  base::Result<void> begin_file() { return offset_ == 0 ? put(kMagic) : base::Result<void>(); }
+
+  base::Result<void> close_row_group() {
+    TRY_VOID(begin_file());
+    ParquetRowGroup group;
+    group.rows = group_rows_;
+    for (const auto& column : columns_) {
+      TRY(auto chunk, column->close(*stream_, offset_, scratch_));
+      offset_ += chunk.compressed_bytes;
+      group.chunks.push_back(std::move(chunk));
+    }
+    row_groups_.push_back(std::move(group));
+    group_rows_ = 0;
+    return {};
+  }
+
+  template <class T>
+  void widen(T& low, T& high, const std::vector<T>& values, std::size_t first, std::size_t count) {
+    const auto begin = values.begin() + static_cast<std::ptrdiff_t>(first);
+    const auto [smallest, largest] = std::minmax_element(begin, begin + static_cast<std::ptrdiff_t>(count));
+    low = totals_.rows == 0 ? *smallest : std::min(low, *smallest);
+    high = totals_.rows == 0 ? *largest : std::max(high, *largest);
+  }
+  void note(const columns::Batch& batch, std::size_t first, std::size_t count) {
+    widen(totals_.ts_min, totals_.ts_max, batch.ts, first, count);
+    widen(totals_.arrival_min, totals_.arrival_max, batch.arrival, first, count);
+    widen(totals_.offset_min, totals_.offset_max, batch.kafka_offset, first, count);
+    widen(totals_.partition_min, totals_.partition_max, batch.kafka_partition, first, count);
+    totals_.rows += static_cast<std::int64_t>(count);
+  }
+
+  ParquetOptions options_;
+  std::unique_ptr<env::WriteStream> stream_;
+  PageScratch scratch_;
+  std::vector<std::unique_ptr<PageColumn>> columns_;
+  std::vector<ParquetRowGroup> row_groups_;
+  std::int64_t group_rows_ = 0, offset_ = 0;
+  ParquetTotals totals_;
+  bool finished_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<ParquetWriter> ParquetWriter::create(const std::vector<columns::ColumnSpec>& declared, const ParquetOptions& options,
+                                                     std::unique_ptr<env::WriteStream> stream) {
+  return std::make_unique<StreamingWriter>(declared, options, std::move(stream));
+}
+
+}  // namespace headpond::bronze
