@@ -1,0 +1,74 @@
+// Kafka over librdkafka: the real Source, the Producer, and topic administration.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "kafka/source.h"
+
+namespace headpond::kafka {
+
+struct ClientOptions {
+  std::string brokers;  // "host:port,host:port"
+  // Passed to librdkafka as they are. Keys that would break "each record once" are refused. Values are never printed.
+  std::map<std::string, std::string> librdkafka_options;
+};
+
+// A Source over one consumer. Does not wait for the broker. `group` names the group whose offsets are published for lag monitors.
+// Errors: kInvalid: an option librdkafka does not know, or one that must not be set, with the reason.
+base::Result<std::unique_ptr<Source>> open_source(const ClientOptions& options, const std::string& topic, const std::string& group);
+
+struct Message {
+  std::string_view payload;
+  std::string_view key;           // data() == nullptr: none
+  std::int64_t timestamp_ms = 0;  // 0: now
+  std::int32_t partition = 0;
+};
+
+// Threads: one at a time.
+class Producer {
+ public:
+  virtual ~Producer() = default;
+  // Copies and queues messages, in order, and returns how many were taken; fewer than given: the queue is full, wait() and go on.
+  // Errors: kRetry / kInvalid: a message could not be delivered, or never can be.
+  virtual base::Result<std::size_t> produce(std::span<const Message> messages) = 0;
+  // Waits up to `timeout` for room.
+  virtual base::Result<void> wait(base::Duration timeout) = 0;
+  // Waits until everything queued is acknowledged by all in-sync replicas. Errors: kRetry: not within `timeout`, or not delivered.
+  virtual base::Result<void> flush(base::Duration timeout) = 0;
+  // Acknowledged: queued − outstanding − failed.
+  virtual std::int64_t delivered() const = 0;
+};
+
+// Idempotent, acks=all, large batches. `compression`: none lz4 zstd snappy gzip.
+base::Result<std::unique_ptr<Producer>> open_producer(const ClientOptions& options, const std::string& topic,
+                                                      const std::string& compression);
+
+// Errors: kConflict: it exists. kRetry, kInvalid as above.
+base::Result<void> create_topic(const ClientOptions& options, const std::string& topic, int partitions,
+                                const std::map<std::string, std::string>& config);
+// Errors: kNotFound.
+base::Result<void> delete_topic(const ClientOptions& options, const std::string& topic);
+// As Source::describe(), without a consumer.
+base::Result<TopicInfo> describe_topic(const ClientOptions& options, const std::string& topic);
+
+// librdkafka's in-process broker, for a demo and tests without a JVM: keeps about 5 MB a partition, sees no transactions.
+class MockBroker {
+ public:
+  static base::Result<std::unique_ptr<MockBroker>> start(const std::string& topic, int partitions);
+  virtual ~MockBroker() = default;
+  virtual std::string brokers() const = 0;
+};
+
+// One record's headers as JSON: [["key","value"],…] in order; a null value is null, one that is not UTF-8 is {"base64":"…"}.
+using HeaderView = std::pair<std::string_view, std::string_view>;
+void headers_json(std::span<const HeaderView> headers, std::string& out);
+
+}  // namespace headpond::kafka

@@ -1,0 +1,196 @@
+#include <mutex>
+
+#include "kafka/handles.h"
+
+namespace headpond::kafka {
+namespace {
+
+// What the client last said about its connections, for the message when nothing answers.
+class LastHeard {
+ public:
+  void hear(std::string text) {
+    std::scoped_lock lock(mutex_);
+    text_ = std::move(text);
+  }
+  std::string text() const {
+    std::scoped_lock lock(mutex_);
+    return text_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::string text_;
+};
+
+class Consumer final : public Source {
+ public:
+  Consumer(Client client, const ClientOptions& options, const std::string& topic, std::unique_ptr<LastHeard> last_heard)
+      : last_heard_(std::move(last_heard)),
+        client_(std::move(client)),
+        topic_(topic),
+        records_(rd_kafka_queue_get_consumer(client_.get())),
+        queries_(std::make_unique<TopicQueries>(client_.get(), options.brokers, topic)) {}
+
+  ~Consumer() override {
+    queries_.reset();
+    records_.reset();
+    rd_kafka_assign(client_.get(), nullptr);
+  }
+
+  base::Result<TopicInfo> describe() override {
+    auto info = queries_->describe(heard());
+    if (!info && info.error().kind == base::ErrorKind::kRetry) {
+      // The reason arrives while waiting.
+      rd_kafka_poll(client_.get(), 0);
+      if (const auto text = heard(); !text.empty() && info.error().message.find(text) == std::string::npos) {
+        info.error().message += " (" + text + ")";
+      }
+    }
+    return info;
+  }
+  base::Result<std::map<base::PartitionId, base::Offset>> log_starts(const std::vector<base::PartitionId>& partitions) override {
+    return queries_->list_offsets(partitions, RD_KAFKA_OFFSET_SPEC_EARLIEST, heard());
+  }
+
+  base::Result<void> assign(const std::vector<Assignment>& assignments) override {
+    return check(rd_kafka_assign(client_.get(), list(assignments).get()), "assign");
+  }
+  base::Result<void> add(const std::vector<Assignment>& assignments) override {
+    return check(rd_kafka_incremental_assign(client_.get(), list(assignments).get()), "assign");
+  }
+  base::Result<void> remove(base::PartitionId partition) override {
+    return check(rd_kafka_incremental_unassign(client_.get(), list({{partition, base::Offset(0)}}).get()), "unassign");
+  }
+  base::Result<void> refetch(const Assignment& assignment) override {
+    TRY_VOID(remove(assignment.partition));
+    return add({assignment});
+  }
+
+  std::size_t poll(base::Duration timeout, const Handler& handler) override {
+    rd_kafka_poll(client_.get(), 0);  // connection errors
+    Poll poll{client_.get(), &handler, 0, &headers_, &header_views_};
+    rd_kafka_consume_callback_queue(records_.get(), static_cast<int>(timeout.value() / 1000), &Consumer::on_message, &poll);
+    return poll.records;
+  }
+
+  void ask_log_ends(const std::vector<base::PartitionId>& partitions) override { queries_->ask_log_ends(partitions); }
+  std::optional<std::vector<LogEnd>> take_log_ends() override { return queries_->take_log_ends(); }
+  void ask_topic() override { queries_->ask(); }
+  std::optional<base::Result<TopicInfo>> take_topic() override { return queries_->take(heard()); }
+
+  void publish_group_offsets(const std::vector<Assignment>& next) override {
+    if (!next.empty()) rd_kafka_commit(client_.get(), list(next).get(), 1);
+  }
+
+ private:
+  struct Poll {
+    rd_kafka_t* client;
+    const Handler* handler;
+    std::size_t records;
+    std::string* headers;
+    std::vector<HeaderView>* header_views;
+  };
+
+  static void on_message(rd_kafka_message_t* message, void* context) {
+    auto& poll = *static_cast<Poll*>(context);
+    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) [[unlikely]] {
+      report(*message, *poll.handler);
+      return;
+    }
+    Record record;
+    record.payload = {static_cast<const char*>(message->payload), message->len};
+    record.key = {static_cast<const char*>(message->key), message->key_len};
+    record.offset = message->offset;
+    record.partition = message->partition;
+    record.leader_epoch = rd_kafka_message_leader_epoch(message);
+    rd_kafka_timestamp_type_t type;
+    const auto timestamp_ms = rd_kafka_message_timestamp(message, &type);
+    if (type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && timestamp_ms >= 0) record.timestamp_us = timestamp_ms * 1000;
+    record.log_append_time = type == RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME;
+    rd_kafka_headers_t* headers = nullptr;
+    if (rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR) [[unlikely]] {
+      render_headers(headers, poll);
+      record.headers = *poll.headers;
+    }
+    ++poll.records;
+    if (!poll.handler->on_record(poll.handler->context, record)) rd_kafka_yield(poll.client);
+  }
+
+  static void render_headers(const rd_kafka_headers_t* headers, Poll& poll) {
+    poll.header_views->clear();
+    const char* name = nullptr;
+    const void* value = nullptr;
+    std::size_t size = 0;
+    for (std::size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++i) {
+      poll.header_views->push_back({name, {static_cast<const char*>(value), size}});
+    }
+    headers_json(*poll.header_views, *poll.headers);
+  }
+
+  static void report(const rd_kafka_message_t& message, const Handler& handler) {
+    PartitionEvent event;
+    event.partition = base::PartitionId(message.rkt == nullptr ? -1 : message.partition);
+    event.message =
+        message.payload == nullptr ? rd_kafka_err2str(message.err) : std::string(static_cast<const char*>(message.payload), message.len);
+    switch (message.err) {
+      case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+        event.kind = EventKind::kEnd;
+        event.offset = base::Offset(message.offset);
+        break;
+      case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+      case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+        event.kind = event.message.find("truncation") != std::string::npos ? EventKind::kTruncated : EventKind::kOutOfRange;
+        event.offset = base::Offset(message.offset);
+        break;
+      case RD_KAFKA_RESP_ERR__LOG_TRUNCATION: event.kind = EventKind::kTruncated; break;
+      case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+      case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+      case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+      case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+      case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_ID: event.kind = EventKind::kRefused; break;
+      default: event.kind = EventKind::kInterrupted;
+    }
+    handler.on_event(handler.context, event);
+  }
+
+  PartitionList list(const std::vector<Assignment>& assignments) const {
+    PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(assignments.size())));
+    for (const auto& assignment : assignments) {
+      rd_kafka_topic_partition_list_add(list.get(), topic_.c_str(), assignment.partition.value())->offset = assignment.next.value();
+    }
+    return list;
+  }
+  base::Result<void> check(rd_kafka_resp_err_t code, const char* what) const {
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
+    return base::fail(base::ErrorKind::kRetry, "topic '" + topic_ + "': " + what + ": " + rd_kafka_err2str(code));
+  }
+  base::Result<void> check(rd_kafka_error_t* error, const char* what) const {
+    const KafkaError owner(error);
+    return check(error == nullptr ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_error_code(error), what);
+  }
+  std::string heard() const { return last_heard_->text(); }
+
+  std::unique_ptr<LastHeard> last_heard_;  // before the client: its callbacks end with it
+  Client client_;
+  std::string topic_;
+  Queue records_;
+  std::unique_ptr<TopicQueries> queries_;
+  std::string headers_;
+  std::vector<HeaderView> header_views_;
+};
+
+}  // namespace
+
+base::Result<std::unique_ptr<Source>> open_source(const ClientOptions& options, const std::string& topic, const std::string& group) {
+  TRY(Conf conf, make_conf(options, Role::kConsumer));
+  TRY_VOID(set(conf.get(), "group.id", group));
+  auto last_heard = std::make_unique<LastHeard>();
+  rd_kafka_conf_set_opaque(conf.get(), last_heard.get());
+  rd_kafka_conf_set_error_cb(conf.get(), [](rd_kafka_t*, int, const char* reason, void* opaque) {
+    static_cast<LastHeard*>(opaque)->hear(reason == nullptr ? "" : reason);
+  });
+  TRY(Client client, make_client(std::move(conf), RD_KAFKA_CONSUMER));
+  return std::make_unique<Consumer>(std::move(client), options, topic, std::move(last_heard));
+}
+
+}  // namespace headpond::kafka

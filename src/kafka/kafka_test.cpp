@@ -1,0 +1,176 @@
+// Against librdkafka's own in-process broker: what needs no JVM.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <deque>
+
+#include "kafka/client.h"
+
+namespace headpond::kafka {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr auto kTick = base::Duration::millis(50);
+
+struct Seen {
+  struct Row {
+    std::int32_t partition;
+    std::int64_t offset, timestamp_us;
+    std::string payload;
+    bool has_key;
+  };
+  std::vector<Row> rows;
+  std::vector<PartitionEvent> events;
+  std::size_t limit = 1000;
+
+  Handler handler() {
+    return {this,
+            [](void* context, const Record& r) {
+              auto& seen = *static_cast<Seen*>(context);
+              seen.rows.push_back({r.partition, r.offset, r.timestamp_us, std::string(r.payload), r.key.data() != nullptr});
+              return seen.rows.size() < seen.limit;
+            },
+            [](void* context, const PartitionEvent& e) { static_cast<Seen*>(context)->events.push_back(e); }};
+  }
+  std::size_t count(EventKind kind) const {
+    return static_cast<std::size_t>(std::count_if(events.begin(), events.end(), [&](const auto& e) { return e.kind == kind; }));
+  }
+};
+
+template <class Condition>
+bool until(Source& source, Seen& seen, Condition condition) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    source.poll(kTick, seen.handler());
+  }
+  return true;
+}
+
+class MockKafka : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto started = MockBroker::start("logs", 2);
+    ASSERT_TRUE(started) << started.error().message;
+    broker_ = std::move(*started);
+    options_.brokers = broker_->brokers();
+  }
+  void produce(int count, std::int64_t first_ms) {
+    auto producer = open_producer(options_, "logs", "none");
+    ASSERT_TRUE(producer) << producer.error().message;
+    for (int i = 0; i < count; ++i) {
+      const auto text = "{\"n\":" + std::to_string(i) + "}";
+      const Message message{.payload = text, .key = {}, .timestamp_ms = first_ms + i, .partition = i % 2};
+      const auto taken = (*producer)->produce({&message, 1});
+      ASSERT_TRUE(taken) << taken.error().message;
+      ASSERT_EQ(*taken, 1u);
+    }
+    const auto flushed = (*producer)->flush(base::Duration::seconds(20));
+    ASSERT_TRUE(flushed) << flushed.error().message;
+    EXPECT_EQ((*producer)->delivered(), count);
+  }
+  std::unique_ptr<MockBroker> broker_;
+  ClientOptions options_;
+};
+
+TEST_F(MockKafka, HandsOverEachRecordOnceInOrderAndTellsTheEnd) {
+  produce(100, 1'700'000'000'000);
+  auto source = open_source(options_, "logs", "g");
+  ASSERT_TRUE(source) << source.error().message;
+  ASSERT_TRUE((*source)->assign({{base::PartitionId(0), base::Offset(10)}, {base::PartitionId(1), base::Offset(0)}}));
+  Seen seen;
+  ASSERT_TRUE(until(**source, seen, [&] { return seen.rows.size() >= 90 && seen.count(EventKind::kEnd) >= 2; }));
+  ASSERT_EQ(seen.rows.size(), 90u);
+  std::int64_t next[2] = {10, 0};
+  for (const auto& row : seen.rows) {
+    EXPECT_EQ(row.offset, next[row.partition]++);
+    EXPECT_EQ(row.timestamp_us, (1'700'000'000'000 + row.offset * 2 + row.partition) * 1000);
+    EXPECT_EQ(row.payload, "{\"n\":" + std::to_string(row.offset * 2 + row.partition) + "}");
+    EXPECT_FALSE(row.has_key);
+  }
+  for (const auto& event : seen.events) EXPECT_EQ(event.offset.value(), 50);
+}
+
+TEST_F(MockKafka, StopsWhenTheHandlerSaysSoAndGoesOnWithTheNext) {
+  produce(60, 1'700'000'000'000);
+  auto source = open_source(options_, "logs", "g");
+  ASSERT_TRUE((*source)->assign({{base::PartitionId(0), base::Offset(0)}}));
+  Seen seen;
+  seen.limit = 7;
+  ASSERT_TRUE(until(**source, seen, [&] { return seen.rows.size() >= 7; }));
+  EXPECT_EQ(seen.rows.size(), 7u);
+  seen.limit = 1000;
+  ASSERT_TRUE(until(**source, seen, [&] { return seen.rows.size() >= 30; }));
+  for (std::size_t i = 0; i < seen.rows.size(); ++i) EXPECT_EQ(seen.rows[i].offset, static_cast<std::int64_t>(i));
+}
+
+TEST_F(MockKafka, RefetchStartsAtTheGivenOffset) {
+  produce(40, 1'700'000'000'000);
+  auto source = open_source(options_, "logs", "g");
+  ASSERT_TRUE((*source)->assign({{base::PartitionId(0), base::Offset(0)}}));
+  Seen seen;
+  ASSERT_TRUE(until(**source, seen, [&] { return seen.rows.size() >= 20; }));
+  ASSERT_TRUE((*source)->refetch({base::PartitionId(0), base::Offset(15)}));
+  Seen again;
+  ASSERT_TRUE(until(**source, again, [&] { return again.rows.size() >= 5; }));
+  EXPECT_EQ(again.rows.front().offset, 15);
+}
+
+TEST_F(MockKafka, AnswersLogEndsWithoutWaiting) {
+  produce(10, 1'700'000'000'000);
+  auto source = open_source(options_, "logs", "g");
+  (*source)->ask_log_ends({base::PartitionId(0), base::PartitionId(1)});
+  std::optional<std::vector<LogEnd>> ends;
+  Seen seen;
+  ASSERT_TRUE(until(**source, seen, [&] { return (ends = (*source)->take_log_ends()).has_value(); }));
+  ASSERT_EQ(ends->size(), 2u);
+  for (const auto& end : *ends) EXPECT_EQ(end.end.value(), 5) << end.error;
+}
+
+TEST_F(MockKafka, DescribesTheTopic) {
+  auto source = open_source(options_, "logs", "g");
+  const auto info = (*source)->describe();
+  ASSERT_TRUE(info) << info.error().message;
+  EXPECT_EQ(info->partitions.size(), 2u);
+  EXPECT_TRUE(info->partitions[0].has_leader);
+  EXPECT_FALSE(info->transactions);
+}
+
+TEST_F(MockKafka, AnOffsetBeyondTheLogIsAnEventNotAJump) {
+  produce(10, 1'700'000'000'000);
+  auto source = open_source(options_, "logs", "g");
+  ASSERT_TRUE((*source)->assign({{base::PartitionId(0), base::Offset(4711)}}));
+  Seen seen;
+  ASSERT_TRUE(until(**source, seen, [&] { return seen.count(EventKind::kOutOfRange) + seen.count(EventKind::kTruncated) > 0; }));
+  EXPECT_TRUE(seen.rows.empty());
+}
+
+TEST(Kafka, UnreachableBrokerIsOneClearLine) {
+  const auto info = describe_topic({.brokers = "127.0.0.1:1", .librdkafka_options = {}}, "logs");
+  ASSERT_FALSE(info);
+  EXPECT_EQ(info.error().kind, base::ErrorKind::kRetry);
+  EXPECT_THAT(info.error().message, HasSubstr("cannot reach any Kafka broker at 127.0.0.1:1 within 5s; is it running?"));
+}
+
+TEST(Kafka, RefusesOptionsThatWouldBreakTheGuarantee) {
+  const auto refused = open_source({.brokers = "127.0.0.1:1", .librdkafka_options = {{"auto.offset.reset", "earliest"}}}, "logs", "g");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, base::ErrorKind::kInvalid);
+  EXPECT_THAT(refused.error().message, HasSubstr("'auto.offset.reset' cannot be set: it is always 'error'"));
+  const auto unknown = open_source({.brokers = "127.0.0.1:1", .librdkafka_options = {{"fetch.mesage.max.bytes", "s3cret"}}}, "logs", "g");
+  ASSERT_FALSE(unknown);
+  EXPECT_THAT(unknown.error().message, HasSubstr("'fetch.mesage.max.bytes': librdkafka has no such property"));
+  EXPECT_THAT(unknown.error().message, testing::Not(HasSubstr("s3cret")));
+}
+
+TEST(Kafka, HeadersBecomeJsonThatKeepsOrderNullsAndBytes) {
+  const std::vector<HeaderView> headers = {{"k", "v\"\n"}, {"k", std::string_view()}, {"bin", std::string_view("\xff\x00\x01\x02", 4)}};
+  std::string out;
+  headers_json(headers, out);
+  EXPECT_EQ(out, R"([["k","v\"\u000a"],["k",null],["bin",{"base64":"/wABAg=="}]])");
+}
+
+}  // namespace
+}  // namespace headpond::kafka

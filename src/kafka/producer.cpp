@@ -1,0 +1,100 @@
+#include "kafka/handles.h"
+
+namespace headpond::kafka {
+namespace {
+
+struct Failures {
+  std::int64_t count = 0;
+  rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+};
+
+class RdProducer final : public Producer {
+ public:
+  RdProducer(Client client, std::unique_ptr<Failures> failures, const ClientOptions& options, std::string name, rd_kafka_topic_t* topic)
+      : failures_(std::move(failures)), client_(std::move(client)), brokers_(options.brokers), name_(std::move(name)), topic_(topic) {}
+  ~RdProducer() override {
+    rd_kafka_purge(client_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    rd_kafka_topic_destroy(topic_);
+  }
+
+  base::Result<std::size_t> produce(std::span<const Message> messages) override {
+    std::size_t taken = 0;
+    rd_kafka_vu_t arguments[6] = {};
+    arguments[0].vtype = RD_KAFKA_VTYPE_RKT;
+    arguments[0].u.rkt = topic_;
+    arguments[1].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
+    arguments[1].u.i = RD_KAFKA_MSG_F_COPY;
+    arguments[2].vtype = RD_KAFKA_VTYPE_PARTITION;
+    arguments[3].vtype = RD_KAFKA_VTYPE_TIMESTAMP;
+    arguments[4].vtype = RD_KAFKA_VTYPE_VALUE;
+    arguments[5].vtype = RD_KAFKA_VTYPE_KEY;
+    for (const auto& message : messages) {
+      arguments[2].u.i32 = message.partition;
+      arguments[3].u.i64 = message.timestamp_ms;
+      arguments[4].u.mem.ptr = const_cast<char*>(message.payload.data());
+      arguments[4].u.mem.size = message.payload.size();
+      arguments[5].u.mem.ptr = const_cast<char*>(message.key.data());
+      arguments[5].u.mem.size = message.key.size();
+      const KafkaError error(rd_kafka_produceva(client_.get(), arguments, message.key.data() == nullptr ? 5 : 6));
+      if (error) {
+        const auto code = rd_kafka_error_code(error.get());
+        if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL) break;
+        return std::unexpected(to_error(code, rd_kafka_error_string(error.get()), "topic '" + name_ + "'", brokers_, ""));
+      }
+      ++taken;
+    }
+    queued_ += static_cast<std::int64_t>(taken);
+    rd_kafka_poll(client_.get(), 0);
+    TRY_VOID(failed());
+    return taken;
+  }
+
+  base::Result<void> wait(base::Duration timeout) override {
+    // Successes are not reported one by one, so room is looked for, not announced.
+    rd_kafka_poll(client_.get(), static_cast<int>(timeout.value() / 1000));
+    return failed();
+  }
+
+  base::Result<void> flush(base::Duration timeout) override {
+    const auto code = rd_kafka_flush(client_.get(), static_cast<int>(timeout.value() / 1000));
+    TRY_VOID(failed());
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
+    return std::unexpected(to_error(code, "", "topic '" + name_ + "'", brokers_, ""));
+  }
+
+  std::int64_t delivered() const override { return queued_ - rd_kafka_outq_len(client_.get()) - failures_->count; }
+
+ private:
+  base::Result<void> failed() const {
+    if (failures_->count == 0) return {};
+    return std::unexpected(to_error(
+        failures_->code, "", "topic '" + name_ + "': " + std::to_string(failures_->count) + " records were not delivered", brokers_, ""));
+  }
+
+  std::unique_ptr<Failures> failures_;
+  Client client_;
+  std::string brokers_, name_;
+  rd_kafka_topic_t* topic_;
+  std::int64_t queued_ = 0;
+};
+
+}  // namespace
+
+base::Result<std::unique_ptr<Producer>> open_producer(const ClientOptions& options, const std::string& topic,
+                                                      const std::string& compression) {
+  TRY(Conf conf, make_conf(options, Role::kProducer));
+  TRY_VOID(set(conf.get(), "compression.type", compression));
+  auto failures = std::make_unique<Failures>();
+  rd_kafka_conf_set_opaque(conf.get(), failures.get());
+  rd_kafka_conf_set_dr_msg_cb(conf.get(), [](rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
+    auto& seen = *static_cast<Failures*>(opaque);
+    ++seen.count;
+    seen.code = message->err;
+  });
+  TRY(Client client, make_client(std::move(conf), RD_KAFKA_PRODUCER));
+  rd_kafka_topic_t* handle = rd_kafka_topic_new(client.get(), topic.c_str(), nullptr);
+  if (handle == nullptr) return base::fail(base::ErrorKind::kInvalid, "topic '" + topic + "': " + rd_kafka_err2str(rd_kafka_last_error()));
+  return std::make_unique<RdProducer>(std::move(client), std::move(failures), options, topic, handle);
+}
+
+}  // namespace headpond::kafka
