@@ -24,6 +24,7 @@ enum class StartAt { kEarliest, kLatest };
 struct KafkaSource {
   Place place;
   std::string brokers, topic;
+  std::string topic_as_written;  // with its ${…}, for people
   Encoding encoding = Encoding::kJson;
   StartAt start = StartAt::kEarliest;
   int generation = 0;
@@ -38,6 +39,7 @@ struct Consumer {
   int tier = 0;
   base::Duration freshness;
   std::optional<LatencyValue> latency_value;
+  std::map<std::string, Place> places;  // of its written keys
 };
 
 struct ColumnDecl {
@@ -50,7 +52,8 @@ struct ColumnDecl {
 
 struct BronzeSpec {
   Place place;
-  std::string location;
+  std::string location;             // a directory joined to the topology's folder, or a URL
+  std::string location_as_written;  // with its ${…}, for people
   base::Duration commit_interval = base::Duration::seconds(1);
   base::Duration retention = base::Duration::hours(24 * 30);
   base::Duration max_future = base::Duration::minutes(5);
@@ -64,11 +67,16 @@ struct BronzeSpec {
 enum class BranchKind { kPager, kDashboard, kBilling };
 enum class Axis { kLatency, kThroughput };
 enum class Rhythm { kStream, kMicroBatch, kBatch };
+std::string_view to_string(Encoding encoding);
 std::string_view to_string(BranchKind kind);
 std::string_view to_string(Axis axis);
 std::string_view to_string(Rhythm rhythm);
 
-struct StateSpec { std::string store; std::string checkpoints; };
+struct StateSpec {
+  std::string store;
+  std::string checkpoints;             // as `location`: resolved; empty = none written
+  std::string checkpoints_as_written;  // for people
+};
 
 struct Target {  // where pages go
   Place place;
@@ -107,6 +115,15 @@ struct Expect {
   int partitions = 0, cores = 0;
 };
 
+// What the plan counts money with; replaceable in the file. Defaults: on-demand list prices of a large cloud, US region.
+struct Prices {
+  double core_hour = 0.0408;          // USD a core and hour
+  double memory_gb_hour = 0.0045;     // USD a GB and hour
+  double storage_gb_month = 0.023;    // USD a GB and month in the object store
+  double million_puts = 5.0;          // USD a million PUT or LIST requests
+  double million_gets = 0.4;          // USD a million GET requests
+};
+
 struct Topology {
   std::string path;        // of the file; relative paths in it are relative to its folder
   std::string directory;
@@ -117,7 +134,15 @@ struct Topology {
   BronzeSpec bronze;
   std::vector<Branch> branches;
   std::optional<Expect> expect;
+  Prices prices;
   std::string serve_listen = "127.0.0.1:8080";  // serve: {listen: …}
+  // What each ${…} of the file stands for. For redact() only.
+  std::map<std::string, std::string> expanded;
+
+  // `path` as written in the file, seen from the process: relative ones are joined to the topology's folder.
+  std::string resolve(const std::string& path) const;
+  // `text` with every expanded ${…} value put back to its name: for messages that may quote the topology (a client's errors, logs).
+  std::string redact(std::string text) const;
 };
 
 // Where things lie. The lake is one object store; every path below is relative to it.
@@ -140,6 +165,8 @@ struct LoadResult {
   std::optional<Topology> topology;  // absent when there are issues
   std::vector<Issue> issues;         // all of them, in file order
 };
+std::string to_string(const Issue& issue);                      // "topology.yaml:12:5: message"
+std::string to_string(const std::vector<Issue>& issues);        // one a line
 
 // Looks up what ${NAME} and ${file:path} mean; injected so that spec does no I/O of its own.
 struct Secrets {

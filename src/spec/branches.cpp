@@ -1,0 +1,237 @@
+#include <algorithm>
+
+#include "spec/sections.h"
+
+namespace headpond::spec {
+namespace {
+
+const std::vector<std::string> kKinds{"pager", "dashboard", "billing"};
+const std::vector<std::string> kTargets{"stdout", "webhook", "alertmanager"};
+const std::vector<std::string> kCommonKeys{"name",   "kind",    "serves",   "reads", "axis",  "rhythm",
+                                           "engine", "trigger", "schedule", "state", "kafka", "topic"};
+
+const std::vector<std::string>& own_keys(BranchKind kind) {
+  static const std::vector<std::string> kPager{"rules", "notify"};
+  static const std::vector<std::string> kDashboard{"window", "rollups", "max_keys", "allowed_lateness"};
+  static const std::vector<std::string> kBilling{"price_book"};
+  return kind == BranchKind::kPager ? kPager : kind == BranchKind::kDashboard ? kDashboard : kBilling;
+}
+
+std::vector<std::string> engines_of(BranchKind kind) {
+  switch (kind) {
+    case BranchKind::kPager: return {"embedded", "flink", "auto"};
+    case BranchKind::kDashboard: return {"embedded", "spark", "auto"};
+    case BranchKind::kBilling: return {"embedded", "pyspark", "dbt", "auto"};
+  }
+  return {};
+}
+
+void load_target(Context& context, const Node& node, Branch& branch) {
+  Fields fields(context, &node, node.place, "notify", {"name", "kind", "url", "urls", "secret"});
+  Target target;
+  target.place = node.place;
+  if (fields.require("kind", "kind: " + one_of(kTargets)) != nullptr)
+    if (const auto kind = fields.word("kind", kTargets)) target.kind = kTargets[*kind];
+  target.name = target.kind;
+  fields.name("name", target.name);
+  fields.texts("url", target.urls, Expand::kSecret);
+  fields.texts("urls", target.urls, Expand::kSecret);
+  fields.text("secret", target.secret, Expand::kSecret);
+  if (fields.find("url") != nullptr && fields.find("urls") != nullptr)
+    context.report(*fields.key_place("urls"), "notify: `url` and `urls` both written; keep `urls`");
+  if ((target.kind == "webhook" || target.kind == "alertmanager") && fields.find("url") == nullptr && fields.find("urls") == nullptr)
+    context.report(node.place, "notify: a " + target.kind + " has no `url`; expected url: http://host:port/path");
+  for (const auto& url : target.urls)
+    if (!url.starts_with("http://") && !url.starts_with("https://"))
+      context.report(fields.find(fields.find("urls") != nullptr ? "urls" : "url")->place, "notify.url: expected http://… or https://…");
+  for (const auto& other : branch.notify)
+    if (other.name == target.name && !target.name.empty())
+      context.report(node.place, "notify: two targets are named `" + target.name + "`; give each a `name`");
+  branch.notify.push_back(std::move(target));
+}
+
+void load_rollup(Context& context, const Node& node, const Topology& topology, Branch& branch) {
+  Fields fields(context, &node, node.place, "rollups", {"name", "by", "measures"});
+  RollupDecl rollup;
+  fields.require("name", "name: such as by_service");
+  fields.name("name", rollup.name);
+  fields.require("by", "by: a list of columns");
+  fields.texts("by", rollup.by);
+  fields.texts("measures", rollup.measures);
+  std::vector<std::string> columns;
+  for (const auto& column : topology.bronze.columns) columns.push_back(column.name);
+  for (const auto& column : rollup.by)
+    if (!columns.empty() && std::find(columns.begin(), columns.end(), column) == columns.end())
+      context.report(fields.find("by")->place, "rollups.by: bronze has no column `" + column + "`" + did_you_mean(column, columns));
+  branch.rollups.push_back(std::move(rollup));
+}
+
+template <class Load>
+void load_list(Context& context, const Fields& fields, std::string_view key, std::string_view example, const Load& load) {
+  const Node* node = fields.find(key);
+  if (node == nullptr) return;
+  if (node->kind != Node::Kind::kList) {
+    context.report(node->place,
+                   fields.path_of(key) + ": found " + describe(*node, true) + "; expected a list such as " + std::string(example));
+    return;
+  }
+  for (const auto& item : node->items) load(*item);
+}
+
+bool is_cron_field(std::string_view field, int least, int most) {
+  const auto number = [&](std::string_view text) {
+    if (text.empty() || text.size() > 2) return false;
+    int value = 0;
+    for (const char c : text) {
+      if (c < '0' || c > '9') return false;
+      value = value * 10 + (c - '0');
+    }
+    return value >= least && value <= most;
+  };
+  for (std::size_t begin = 0; begin <= field.size();) {
+    const auto comma = std::min(field.find(',', begin), field.size());
+    std::string_view part = field.substr(begin, comma - begin);
+    const auto slash = part.find('/');
+    if (slash != std::string_view::npos &&
+        (slash + 1 == part.size() || part.substr(slash + 1).find_first_not_of("0123456789") != std::string_view::npos ||
+         part.substr(slash + 1) == "0" || part.size() - slash > 3))
+      return false;
+    part = part.substr(0, slash);
+    const auto dash = part.find('-');
+    const bool range = dash != std::string_view::npos && number(part.substr(0, dash)) && number(part.substr(dash + 1));
+    if (part != "*" && !range && !number(part)) return false;
+    begin = comma + 1;
+  }
+  return true;
+}
+
+bool is_cron(const std::string& text) {
+  static constexpr int kLimits[5][2] = {{0, 59}, {0, 23}, {1, 31}, {1, 12}, {0, 7}};
+  std::size_t begin = 0;
+  for (const auto& limits : kLimits) {
+    begin = text.find_first_not_of(' ', begin);
+    if (begin == std::string::npos) return false;
+    const auto end = std::min(text.find(' ', begin), text.size());
+    if (!is_cron_field(std::string_view(text).substr(begin, end - begin), limits[0], limits[1])) return false;
+    begin = end;
+  }
+  return text.find_first_not_of(' ', begin) == std::string::npos;
+}
+
+void load_serves(Context& context, Fields& fields, const Topology& topology, Branch& branch) {
+  const Node* node = fields.require("serves", "serves: a list of consumers");
+  if (node == nullptr) return;
+  fields.texts("serves", branch.serves);
+  if (node->kind == Node::Kind::kList && node->items.empty())
+    context.report(node->place, fields.path_of("serves") + ": found an empty list; expected consumers");
+  std::vector<std::string> names;
+  for (const auto& consumer : topology.consumers) names.push_back(consumer.name);
+  for (std::size_t i = 0; i < branch.serves.size(); ++i) {
+    const auto& name = branch.serves[i];
+    const Place& place = node->kind == Node::Kind::kList && i < node->items.size() ? node->items[i]->place : node->place;
+    if (std::find(names.begin(), names.end(), name) == names.end())
+      context.report(place, fields.path_of("serves") + ": there is no consumer `" + name + "`" +
+                                (names.empty() ? "" : "; expected " + one_of(names)) + did_you_mean(name, names));
+    else if (std::count(branch.serves.begin(), branch.serves.begin() + static_cast<std::ptrdiff_t>(i), name) > 0)
+      context.report(place, fields.path_of("serves") + ": `" + name + "` stands twice; keep one");
+  }
+}
+
+void load_timing(Context& context, Fields& fields, Branch& branch) {
+  const auto duration = [&](std::string_view key, std::optional<base::Duration>& out) {
+    base::Duration value(0);
+    fields.duration(key, value, base::Duration::seconds(1));
+    if (value.value() > 0) out = value;
+  };
+  duration("trigger", branch.trigger);
+  duration("window", branch.window);
+  if (const Node* node = fields.find("schedule")) {
+    std::string schedule;
+    fields.text("schedule", schedule);
+    if (node->kind == Node::Kind::kScalar && is_cron(schedule))
+      branch.schedule = schedule;
+    else if (node->kind == Node::Kind::kScalar)
+      context.report(node->place, fields.path_of("schedule") + ": found " + describe(*node) +
+                                      "; expected five cron fields in UTC, such as \"0 2 * * *\" (02:00 each night)");
+  }
+}
+
+void load_state(Context& context, Fields& fields, const Topology& topology, Branch& branch) {
+  const Node* node = fields.find("state");
+  if (node == nullptr) return;
+  Fields state(context, node, node->place, "state", {"store", "checkpoints"});
+  StateSpec spec;
+  state.require("store", "store: rocksdb");
+  if (state.word("store", {"rocksdb"})) spec.store = "rocksdb";
+  load_location(context, state, "checkpoints", topology, spec.checkpoints, spec.checkpoints_as_written);
+  branch.state = std::move(spec);
+}
+
+void load_branch(Context& context, const Node& node, Topology& out) {
+  Branch branch;
+  branch.place = node.place;
+  std::vector<std::string> keys = kCommonKeys;
+  const Node* kind_node = node.kind == Node::Kind::kMap ? node.find("kind") : nullptr;
+  const auto kind = std::find(kKinds.begin(), kKinds.end(), kind_node == nullptr ? "" : kind_node->text);
+  const bool known = kind != kKinds.end();
+  if (known) branch.kind = static_cast<BranchKind>(kind - kKinds.begin());
+  for (const auto other : {BranchKind::kPager, BranchKind::kDashboard, BranchKind::kBilling})
+    for (const auto& key : own_keys(other))
+      if (!known || other == branch.kind)
+        keys.push_back(key);
+      else if (const Node* stray = node.find(key))
+        context.report(stray->place, "`" + key + "` belongs to a " + std::string(to_string(other)) + "; this branch is a " +
+                                         kKinds[static_cast<std::size_t>(branch.kind)]);
+  const Node* name = node.kind == Node::Kind::kMap ? node.find("name") : nullptr;
+  const std::string what = name == nullptr || name->kind != Node::Kind::kScalar ? "a branch" : "branch " + name->text;
+
+  // Keys of the other kinds were named above; here they only must not be called unknown.
+  std::vector<std::string> accepted = keys;
+  if (known)
+    for (const auto other : {BranchKind::kPager, BranchKind::kDashboard, BranchKind::kBilling})
+      for (const auto& key : own_keys(other))
+        if (node.find(key) != nullptr) accepted.push_back(key);
+  Fields fields(context, &node, node.place, what, accepted);
+  fields.require("name", "name: such as incident-pager");
+  fields.name("name", branch.name);
+  fields.require("kind", "kind: " + one_of(kKinds));
+  fields.word("kind", kKinds);
+  load_serves(context, fields, out, branch);
+  const std::vector<std::string> inputs{"bronze", "kafka", out.source.topic};
+  if (const auto reads = fields.word("reads", inputs)) branch.reads = inputs[*reads];
+  if (const auto axis = fields.word("axis", {"latency", "throughput"})) branch.axis = *axis == 0 ? Axis::kLatency : Axis::kThroughput;
+  if (const auto rhythm = fields.word("rhythm", {"stream", "micro-batch", "batch"})) branch.rhythm = static_cast<Rhythm>(*rhythm);
+  if (known) {
+    const auto engines = engines_of(branch.kind);
+    if (const auto engine = fields.word("engine", engines)) branch.engine = engines[*engine];
+  }
+  load_timing(context, fields, branch);
+  load_state(context, fields, out, branch);
+  fields.texts("rules", branch.rules, Expand::kYes);
+  fields.text("price_book", branch.price_book, Expand::kYes);
+  fields.integer("max_keys", branch.max_keys, 1, 1'000'000);
+  fields.duration("allowed_lateness", branch.allowed_lateness, base::Duration(0));
+  load_list(context, fields, "notify", "[{kind: webhook, url: https://…}]", [&](const Node& item) { load_target(context, item, branch); });
+  load_list(context, fields, "rollups", "[{name: by_service, by: [service]}]",
+            [&](const Node& item) { load_rollup(context, item, out, branch); });
+  if (branch.kind == BranchKind::kPager && branch.notify.empty()) branch.notify.push_back({node.place, "stdout", "stdout", {}, ""});
+  if (known && branch.kind == BranchKind::kPager) fields.require("rules", "rules: files such as rules/*.yaml");
+  if (known && branch.kind == BranchKind::kBilling) fields.require("price_book", "price_book: a file such as prices.yaml");
+  branch.places = fields.places();
+  out.branches.push_back(std::move(branch));
+}
+
+}  // namespace
+
+void load_branches(Context& context, const Node& root, Topology& out) {
+  const Node* node = root.find("branches");
+  if (node == nullptr || node->kind == Node::Kind::kNull) return;
+  if (node->kind != Node::Kind::kList) {
+    context.report(node->place,
+                   "branches: found " + describe(*node) + "; expected a list, or leave it out and `headpond plan` proposes one");
+    return;
+  }
+  for (const auto& item : node->items) load_branch(context, *item, out);
+}
+
+}  // namespace headpond::spec

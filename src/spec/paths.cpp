@@ -1,0 +1,101 @@
+#include <algorithm>
+#include <filesystem>
+
+#include "spec/topology.h"
+
+namespace headpond::spec {
+
+std::string to_string(const Place& place) {
+  return place.file + ":" + std::to_string(place.line) + ":" + std::to_string(place.column);
+}
+
+std::string to_string(const Issue& issue) {
+  return to_string(issue.place) + ": " + issue.message;
+}
+
+std::string to_string(const std::vector<Issue>& issues) {
+  std::string text;
+  for (const auto& issue : issues) text += to_string(issue) + "\n";
+  return text;
+}
+
+std::string_view to_string(Encoding encoding) {
+  switch (encoding) {
+    case Encoding::kJson: return "json";
+    case Encoding::kRaw: return "raw";
+    case Encoding::kOtlpProto: return "otlp_proto";
+    case Encoding::kOtlpJson: return "otlp_json";
+  }
+  return "";
+}
+
+std::string_view to_string(BranchKind kind) {
+  switch (kind) {
+    case BranchKind::kPager: return "pager";
+    case BranchKind::kDashboard: return "dashboard";
+    case BranchKind::kBilling: return "billing";
+  }
+  return "";
+}
+
+std::string_view to_string(Axis axis) {
+  return axis == Axis::kLatency ? "latency" : "throughput";
+}
+
+std::string_view to_string(Rhythm rhythm) {
+  switch (rhythm) {
+    case Rhythm::kStream: return "stream";
+    case Rhythm::kMicroBatch: return "micro-batch";
+    case Rhythm::kBatch: return "batch";
+  }
+  return "";
+}
+
+LakePaths LakePaths::of(const std::string& location) {
+  std::string path = location;
+  const auto scheme = path.find("://");
+  const std::size_t root = scheme != std::string::npos ? path.find('/', scheme + 3) : path.starts_with('/') ? 0 : std::string::npos;
+  while (path.size() > 1 && path.back() == '/' && path.size() - 1 != root) path.pop_back();
+
+  // Splits before the last folder, or before the one named "bronze" directly above it.
+  const auto cut_before = [&](std::size_t end) { return end == 0 ? std::string::npos : path.rfind('/', end - 1); };
+  std::size_t cut = cut_before(path.size());
+  if (scheme != std::string::npos && (root == std::string::npos || cut < root)) return {path, "bronze"};
+  if (cut == std::string::npos) return {".", path};
+  if (cut != root || root == std::string::npos) {
+    const std::size_t above = cut_before(cut);
+    const std::size_t begin = above == std::string::npos ? 0 : above + 1;
+    const bool inside_scheme = scheme != std::string::npos && (root == std::string::npos || begin <= root);
+    if (!inside_scheme && path.substr(begin, cut - begin) == "bronze") {
+      if (above == std::string::npos) return {".", path};
+      cut = above;
+    }
+  }
+  const std::string lake = cut == 0 ? "/" : path.substr(0, cut);
+  return {lake, path.substr(cut + 1)};
+}
+
+std::string Topology::resolve(const std::string& written) const {
+  if (written.find("://") != std::string::npos && !written.starts_with("file://")) return written;
+  std::string local = written;
+  if (local.starts_with("file://"))
+    local = local.substr(7);
+  else if (local.starts_with("file:"))
+    local = local.substr(5);
+  const std::filesystem::path joined = std::filesystem::path(directory) / local;
+  const std::string normal = joined.lexically_normal().string();
+  return normal.size() > 1 && normal.back() == '/' ? normal.substr(0, normal.size() - 1) : normal;
+}
+
+std::string Topology::redact(std::string text) const {
+  // Longest first, so that a value that contains another is put back whole.
+  std::vector<std::pair<std::string, std::string>> values(expanded.begin(), expanded.end());
+  std::sort(values.begin(), values.end(), [](const auto& a, const auto& b) { return a.second.size() > b.second.size(); });
+  for (const auto& [reference, value] : values) {
+    if (value.empty()) continue;
+    for (std::size_t at = 0; (at = text.find(value, at)) != std::string::npos; at += reference.size()) text.replace(at, value.size(), reference);
+  }
+  return text;
+}
+
+}  // namespace headpond::spec
