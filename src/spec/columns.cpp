@@ -103,7 +103,7 @@ std::optional<ColumnDecl> load_column(Context& context, const Node& node, Encodi
 std::vector<ColumnDecl> default_columns(Encoding encoding) {
   const bool raw = encoding == Encoding::kRaw;
   return {
-      column("severity_number", "int32", {"/severity_number", "/severityNumber", "/SeverityNumber"}, raw),
+      column("severity_number", "int32", {"/severity_number", "/severityNumber", "/severity", "/level"}, raw),
       column("service", "string", {"/service", "/service_name", "/service.name"}, raw),
       column("tenant", "string", {"/tenant", "/tenant_id"}, raw),
       column("host", "string", {"/host", "/hostname", "/host.name"}, raw),

@@ -75,6 +75,10 @@ TEST(Load, ADirectoryIsRelativeToTheFile) {
   EXPECT_EQ(t.resolve("file:///lake/x"), "/lake/x");
 }
 
+TEST(Load, ReadsEveryExample) {
+  for (const auto* name : {"canvas.yaml", "nginx.yaml", "zeek-dns.yaml", "zeek-syslog.yaml", "apache.yaml"}) load_good(example(name), name);
+}
+
 TEST(LakePaths, SplitTheLakeFromItsBronzeTable) {
   const auto of = [](const std::string& location) {
     const auto paths = LakePaths::of(location);
