@@ -1,6 +1,6 @@
-// The Delta Lake transaction log, as far as Headpond writes and reads it: JSON commits, put-if-absent, replay. Bronze, gold, usage, invoices
-// and pages are all Delta tables over this.
-// Source: the Delta transaction log protocol (reader 1; writer 2, or writer 7 with writerFeatures).
+// The Delta Lake transaction log, as far as Headpond writes and reads it: JSON commits, put-if-absent, replay. Bronze, gold, usage,
+// invoices and pages are all Delta tables over this. Source: the Delta transaction log protocol (reader 1; writer 2, or writer 7 with
+// writerFeatures).
 //
 //   TRY(auto table, delta::Table::open(store, "gold/live-ops"));
 //   TRY(auto snapshot, table.snapshot());
@@ -14,6 +14,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/ids.h"
@@ -33,6 +34,7 @@ struct Field {
 struct Protocol {
   int min_reader_version = 1;
   int min_writer_version = 2;
+  std::vector<std::string> reader_features;  // only with min_reader_version 3, which we never write and refuse to read
   std::vector<std::string> writer_features;  // only with min_writer_version 7
 };
 
@@ -71,7 +73,7 @@ struct Commit {
   std::int64_t timestamp_ms = 0;  // commitInfo.timestamp
   std::string operation;          // commitInfo.operation, e.g. "WRITE", "STREAMING UPDATE"
   bool blind_append = false;
-  std::string headpond;           // commitInfo.headpond: a JSON object as text, empty = absent
+  std::string headpond;  // commitInfo.headpond: a JSON object as text, empty = absent
   std::optional<Protocol> protocol;
   std::optional<Metadata> metadata;
   std::vector<Txn> txns;
@@ -79,17 +81,21 @@ struct Commit {
   std::vector<RemoveFile> removes;
 };
 
-std::string serialize(const Commit& commit);                              // newline-delimited JSON
-base::Result<Commit> parse(std::string_view text, std::string_view name); // `name` is for messages; kCorrupt
-std::string log_path(base::Version version);                              // "_delta_log/00000000000000000007.json"
+std::string serialize(const Commit& commit);                               // newline-delimited JSON
+base::Result<Commit> parse(std::string_view text, std::string_view name);  // `name` is for messages; kCorrupt
+std::string log_path(base::Version version);                               // relative to the table: "_delta_log/00000000000000000007.json"
 
 struct Snapshot {
   base::Version version{-1};  // -1: the table does not exist
   Protocol protocol;
   Metadata metadata;
-  std::map<std::string, AddFile> files;       // live ones, by path
-  std::map<std::string, std::int64_t> txns;   // by app_id
+  std::map<std::string, AddFile> files;      // live ones, by path
+  std::map<std::string, std::int64_t> txns;  // by app_id
 };
+
+// Makes `snapshot` the next version's. Errors: kInvalid: a protocol we must not read. kCorrupt: the first version lacks protocol or
+// metadata.
+base::Result<void> apply(Snapshot& snapshot, const Commit& commit, std::string_view table);
 
 class Table {
  public:
@@ -115,6 +121,10 @@ class Table {
   env::ObjectStore& store_;
   std::string root_;
 };
+
+// The newest state of a table, which is created with protocol 1/2 and `metadata` when it does not exist. Someone else creating it first is
+// fine. Errors: kInvalid: it exists with another schema or other partition columns.
+base::Result<Snapshot> open_or_create(Table& table, const Metadata& metadata, std::int64_t now_ms);
 
 // A random UUID (version 4) from two 64-bit random values.
 std::string make_uuid(std::uint64_t a, std::uint64_t b);
