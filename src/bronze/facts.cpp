@@ -92,7 +92,8 @@ CommitFacts facts_of(const json& object) {
   CommitFacts facts;
   facts.format = object.at("format").get<int>();
   if (const auto it = object.find("topic"); it != object.end())
-    facts.topic = Topic{it->at("name").get<std::string>(), it->at("id").get<std::string>(), it->at("generation").get<int>()};
+    facts.topic = Topic{it->at("name").get<std::string>(), it->at("id").get<std::string>(), it->at("generation").get<int>(),
+                        it->value("log_append_time", false)};
   if (const auto it = object.find("partitions"); it != object.end())
     for (const auto& [source, ids] : it->items())
       for (const auto& id : ids) facts.partitions.push_back({source, base::PartitionId(id.get<std::int32_t>())});
@@ -120,7 +121,10 @@ std::string fingerprint_text(std::uint64_t fingerprint) {
 
 std::string to_json(const CommitFacts& facts) {
   Written out = {{"format", facts.format}, {"needs", kNeeds}};
-  if (facts.topic) out["topic"] = {{"name", facts.topic->name}, {"id", facts.topic->id}, {"generation", facts.topic->generation}};
+  if (facts.topic) {
+    out["topic"] = {{"name", facts.topic->name}, {"id", facts.topic->id}, {"generation", facts.topic->generation}};
+    if (facts.topic->log_append_time) out["topic"]["log_append_time"] = true;
+  }
   if (!facts.partitions.empty()) out["partitions"] = by_source(facts.partitions);
   for (const auto& c : facts.clocks)
     out["clocks"][c.partition.source].push_back({c.partition.partition.value(), c.clock.value(), c.position.value()});

@@ -61,6 +61,7 @@ struct Topic {
   std::string name;
   std::string id;  // Kafka's topic id, base64 as the broker prints it; empty if the broker has none
   int generation = 0;
+  bool log_append_time = false;  // the broker stamps the records, so `arrival` is its time; written only when true
   std::string source() const { return name + "@" + std::to_string(generation); }
 };
 
