@@ -24,21 +24,21 @@ struct TransitionId {
 struct Transition {
   TransitionId id;
   TransitionKind kind = TransitionKind::kFiring;
-  bool announced = false;          // emitted ahead of the settled track
+  bool announced = false;  // emitted ahead of the settled track
   // The settled began_at and value of a firing that was announced before, under the same identity: recorded, never sent.
   bool settles_announcement = false;
   // False: settled before this generation was claimed: recorded, not sent. What is still firing at the claim comes again with true.
   bool send = true;
-  base::Micros boundary;           // T at which the condition holds (or ceased to)
-  base::Micros began_at;           // of the episode
+  base::Micros boundary;  // T at which the condition holds (or ceased to)
+  base::Micros began_at;  // of the episode
   double value = 0;
-  base::Version version{-1};       // that settled or announced it
+  base::Version version{-1};                       // that settled or announced it
   std::map<std::string, std::string> labels;       // alertname and `by` labels included
   std::map<std::string, std::string> annotations;  // rendered
   std::vector<std::string> incomplete;             // "partition 7: no leader" when stalled partitions were left out
   // Evidence.
-  base::Duration window;           // the longest one of the rule
-  int limit = 0;                   // pages of this rule at a time; the notifier sums up the excess; 0 = none
+  base::Duration window;  // the longest one of the rule
+  int limit = 0;          // pages of this rule at a time; the notifier sums up the excess; 0 = none
   base::Version evidence_first{-1}, evidence_last{-1};
   std::vector<std::string> samples;  // up to three rows, each a JSON object
   std::string sql;                   // the `headpond sql` line that shows the rest
