@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/cron.h"
 #include "spec/sections.h"
 
 namespace headpond::spec {
@@ -78,46 +79,6 @@ void load_list(Context& context, const Fields& fields, std::string_view key, std
   for (const auto& item : node->items) load(*item);
 }
 
-bool is_cron_field(std::string_view field, int least, int most) {
-  const auto number = [&](std::string_view text) {
-    if (text.empty() || text.size() > 2) return false;
-    int value = 0;
-    for (const char c : text) {
-      if (c < '0' || c > '9') return false;
-      value = value * 10 + (c - '0');
-    }
-    return value >= least && value <= most;
-  };
-  for (std::size_t begin = 0; begin <= field.size();) {
-    const auto comma = std::min(field.find(',', begin), field.size());
-    std::string_view part = field.substr(begin, comma - begin);
-    const auto slash = part.find('/');
-    if (slash != std::string_view::npos &&
-        (slash + 1 == part.size() || part.substr(slash + 1).find_first_not_of("0123456789") != std::string_view::npos ||
-         part.substr(slash + 1) == "0" || part.size() - slash > 3))
-      return false;
-    part = part.substr(0, slash);
-    const auto dash = part.find('-');
-    const bool range = dash != std::string_view::npos && number(part.substr(0, dash)) && number(part.substr(dash + 1));
-    if (part != "*" && !range && !number(part)) return false;
-    begin = comma + 1;
-  }
-  return true;
-}
-
-bool is_cron(const std::string& text) {
-  static constexpr int kLimits[5][2] = {{0, 59}, {0, 23}, {1, 31}, {1, 12}, {0, 7}};
-  std::size_t begin = 0;
-  for (const auto& limits : kLimits) {
-    begin = text.find_first_not_of(' ', begin);
-    if (begin == std::string::npos) return false;
-    const auto end = std::min(text.find(' ', begin), text.size());
-    if (!is_cron_field(std::string_view(text).substr(begin, end - begin), limits[0], limits[1])) return false;
-    begin = end;
-  }
-  return text.find_first_not_of(' ', begin) == std::string::npos;
-}
-
 void load_serves(Context& context, Fields& fields, const Topology& topology, Branch& branch) {
   const Node* node = fields.require("serves", "serves: a list of consumers");
   if (node == nullptr) return;
@@ -145,15 +106,18 @@ void load_timing(Context& context, Fields& fields, Branch& branch) {
   };
   duration("trigger", branch.trigger);
   duration("window", branch.window);
-  if (const Node* node = fields.find("schedule")) {
-    std::string schedule;
-    fields.text("schedule", schedule);
-    if (node->kind == Node::Kind::kScalar && is_cron(schedule))
-      branch.schedule = schedule;
-    else if (node->kind == Node::Kind::kScalar)
-      context.report(node->place, fields.path_of("schedule") + ": found " + describe(*node) +
-                                      "; expected five cron fields in UTC, such as \"0 2 * * *\" (02:00 each night)");
-  }
+  const Node* node = fields.find("schedule");
+  if (node == nullptr) return;
+  std::string schedule;
+  fields.text("schedule", schedule);
+  if (node->kind != Node::Kind::kScalar || schedule.empty()) return;
+  const auto cron = base::Cron::parse(schedule);
+  if (!cron)
+    context.report(node->place, fields.what() + "." + cron.error().message);
+  else if (!cron->next_at_or_after(base::Micros(0)))
+    context.report(node->place, fields.path_of("schedule") + ": found " + describe(*node) + ", which no day of any year fits");
+  else
+    branch.schedule = schedule;
 }
 
 void load_state(Context& context, Fields& fields, const Topology& topology, Branch& branch) {

@@ -93,7 +93,8 @@ std::string Topology::redact(std::string text) const {
   std::sort(values.begin(), values.end(), [](const auto& a, const auto& b) { return a.second.size() > b.second.size(); });
   for (const auto& [reference, value] : values) {
     if (value.empty()) continue;
-    for (std::size_t at = 0; (at = text.find(value, at)) != std::string::npos; at += reference.size()) text.replace(at, value.size(), reference);
+    for (std::size_t at = 0; (at = text.find(value, at)) != std::string::npos; at += reference.size())
+      text.replace(at, value.size(), reference);
   }
   return text;
 }

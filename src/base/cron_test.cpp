@@ -1,17 +1,17 @@
-#include "billing/cron.h"
+#include "base/cron.h"
 
 #include <gtest/gtest.h>
 
 #include "base/time.h"
 
-namespace headpond::billing {
+namespace headpond::base {
 namespace {
 
 std::string next(const char* schedule, const char* from) {
   const auto cron = Cron::parse(schedule);
   if (!cron) return cron.error().message;
-  const auto at = cron->next_at_or_after(*base::parse_rfc3339(from));
-  return at ? base::format_rfc3339(*at) : "never";
+  const auto at = cron->next_at_or_after(*parse_rfc3339(from));
+  return at ? format_rfc3339(*at) : "never";
 }
 
 TEST(Cron, FiresAtTheNextMatchingMinute) {
@@ -55,4 +55,4 @@ TEST(Cron, SaysWhichFieldIsWrong) {
 }
 
 }  // namespace
-}  // namespace headpond::billing
+}  // namespace headpond::base

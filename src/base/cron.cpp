@@ -1,4 +1,4 @@
-#include "billing/cron.h"
+#include "base/cron.h"
 
 #include <algorithm>
 #include <array>
@@ -10,7 +10,7 @@
 
 #include "base/time.h"
 
-namespace headpond::billing {
+namespace headpond::base {
 namespace {
 
 constexpr std::array<std::string_view, 12> kMonths = {"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"};
@@ -70,12 +70,12 @@ bool add(const std::string& element, const Field& field, std::bitset<N>& out) {
 }
 
 template <std::size_t N>
-base::Result<void> fill(const std::string& text, const Field& field, std::bitset<N>& out) {
+Result<void> fill(const std::string& text, const Field& field, std::bitset<N>& out) {
   for (const auto& element : split(text, ',')) {
     if (!add(element, field, out)) {
-      return base::fail(base::ErrorKind::kInvalid, "schedule: " + std::string(field.name) + " is \"" + text +
-                                                       "\"; expected *, numbers from " + std::to_string(field.min) + " to " +
-                                                       std::to_string(field.max) + ", ranges (1-5), steps (*/15) or lists of these");
+      return fail(ErrorKind::kInvalid, "schedule: " + std::string(field.name) + " is \"" + text + "\"; expected *, numbers from " +
+                                           std::to_string(field.min) + " to " + std::to_string(field.max) +
+                                           ", ranges (1-5), steps (*/15) or lists of these");
     }
   }
   return {};
@@ -91,13 +91,12 @@ std::string expand(std::string_view text) {
 
 }  // namespace
 
-base::Result<Cron> Cron::parse(std::string_view text) {
+Result<Cron> Cron::parse(std::string_view text) {
   auto fields = split(expand(text), ' ');
   std::erase(fields, "");
   if (fields.size() != 5) {
-    return base::fail(base::ErrorKind::kInvalid,
-                      "schedule: \"" + std::string(text) + "\" has " + std::to_string(fields.size()) +
-                          " fields; expected five: minute hour day-of-month month day-of-week, such as \"0 2 * * *\"");
+    return fail(ErrorKind::kInvalid, "schedule: \"" + std::string(text) + "\" has " + std::to_string(fields.size()) +
+                                         " fields; expected five: minute hour day-of-month month day-of-week, such as \"0 2 * * *\"");
   }
   Cron cron;
   TRY_VOID(fill(fields[0], {"minute", 0, 59, {}}, cron.minutes_));
@@ -111,8 +110,8 @@ base::Result<Cron> Cron::parse(std::string_view text) {
   return cron;
 }
 
-bool Cron::matches_day(base::Micros midnight) const {
-  const std::chrono::sys_days day{std::chrono::days{midnight.value() / base::kDay.value()}};
+bool Cron::matches_day(Micros midnight) const {
+  const std::chrono::sys_days day{std::chrono::days{midnight.value() / kDay.value()}};
   const std::chrono::year_month_day date{day};
   if (!months_[static_cast<unsigned>(date.month())]) return false;
   const bool day_ok = days_[static_cast<unsigned>(date.day())];
@@ -120,19 +119,19 @@ bool Cron::matches_day(base::Micros midnight) const {
   return any_day_ || any_weekday_ ? day_ok && weekday_ok : day_ok || weekday_ok;
 }
 
-std::optional<base::Micros> Cron::next_at_or_after(base::Micros t) const {
+std::optional<Micros> Cron::next_at_or_after(Micros t) const {
   // A day that fires comes within four years (29 February), or eight around a century that is no leap year.
   constexpr int kDaysMax = 8 * 366;
-  auto minute = base::floor_to(t + base::kMinute - base::Duration(1), base::kMinute);
-  auto midnight = base::floor_to(minute, base::kDay);
-  for (int i = 0; i < kDaysMax; ++i, midnight = midnight + base::kDay, minute = midnight) {
+  auto minute = floor_to(t + kMinute - Duration(1), kMinute);
+  auto midnight = floor_to(minute, kDay);
+  for (int i = 0; i < kDaysMax; ++i, midnight = midnight + kDay, minute = midnight) {
     if (!matches_day(midnight)) continue;
-    for (; minute < midnight + base::kDay; minute = minute + base::kMinute) {
-      const auto of_day = (minute - midnight).value() / base::kMinute.value();
+    for (; minute < midnight + kDay; minute = minute + kMinute) {
+      const auto of_day = (minute - midnight).value() / kMinute.value();
       if (hours_[static_cast<std::size_t>(of_day / 60)] && minutes_[static_cast<std::size_t>(of_day % 60)]) return minute;
     }
   }
   return std::nullopt;
 }
 
-}  // namespace headpond::billing
+}  // namespace headpond::base
