@@ -78,6 +78,11 @@ base::Result<TopicInfo> describe_topic(const ClientOptions& options, const std::
   return TopicQueries(client.get(), options.brokers, topic).describe("");
 }
 
+base::Result<std::optional<base::Micros>> newest_timestamp(const ClientOptions& options, const std::string& topic) {
+  TRY(const Client client, admin_client(options));
+  return TopicQueries(client.get(), options.brokers, topic).newest_timestamp();
+}
+
 base::Result<std::unique_ptr<MockBroker>> MockBroker::start(const std::string& topic, int partitions) {
   TRY(Client client, admin_client({.brokers = "127.0.0.1:1", .librdkafka_options = {}}));
   rd_kafka_mock_cluster_t* cluster = rd_kafka_mock_cluster_new(client.get(), 1);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -58,6 +59,8 @@ base::Result<void> create_topic(const ClientOptions& options, const std::string&
 base::Result<void> delete_topic(const ClientOptions& options, const std::string& topic);
 // As Source::describe(), without a consumer.
 base::Result<TopicInfo> describe_topic(const ClientOptions& options, const std::string& topic);
+// The newest record time in any partition; none: the topic is empty, or the broker does not tell.
+base::Result<std::optional<base::Micros>> newest_timestamp(const ClientOptions& options, const std::string& topic);
 
 // librdkafka's in-process broker, for a demo and tests without a JVM: keeps about 5 MB a partition, sees no transactions.
 class MockBroker {

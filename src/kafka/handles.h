@@ -58,6 +58,7 @@ class TopicQueries {
 
   base::Result<std::map<base::PartitionId, base::Offset>> list_offsets(const std::vector<base::PartitionId>& partitions, std::int64_t spec,
                                                                        const std::string& last_heard);
+  base::Result<std::optional<base::Micros>> newest_timestamp();
   void ask_log_ends(const std::vector<base::PartitionId>& partitions);
   std::optional<std::vector<LogEnd>> take_log_ends();
 

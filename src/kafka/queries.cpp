@@ -252,6 +252,24 @@ base::Result<std::map<base::PartitionId, base::Offset>> TopicQueries::list_offse
   return offsets;
 }
 
+base::Result<std::optional<base::Micros>> TopicQueries::newest_timestamp() {
+  TRY(const auto info, describe(""));
+  std::optional<base::Micros> newest;
+  if (mock_ || info.partitions.empty()) return newest;
+  std::vector<base::PartitionId> partitions;
+  for (const auto& partition : info.partitions) partitions.push_back(partition.id);
+  Queue queue(rd_kafka_queue_new(client_));
+  send_log_offsets(partitions, RD_KAFKA_OFFSET_SPEC_MAX_TIMESTAMP, queue.get());
+  TRY(const auto event, wait(queue.get(), RD_KAFKA_EVENT_LISTOFFSETS_RESULT, ""));
+  std::size_t count = 0;
+  const auto** infos = rd_kafka_ListOffsets_result_infos(rd_kafka_event_ListOffsets_result(event.get()), &count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto timestamp_ms = rd_kafka_ListOffsetsResultInfo_timestamp(infos[i]);
+    if (timestamp_ms >= 0 && (!newest || newest->value() < timestamp_ms * 1000)) newest = base::Micros(timestamp_ms * 1000);
+  }
+  return newest;
+}
+
 void TopicQueries::ask_log_ends(const std::vector<base::PartitionId>& partitions) {
   if (partitions.empty()) return;
   log_ends_.reset(rd_kafka_queue_new(client_));
