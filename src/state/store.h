@@ -38,7 +38,8 @@ class Store {
 
   virtual base::Result<std::optional<std::string>> get(std::string_view key) = 0;
   // All keys that start with `prefix`, in byte order; `visit` returns false to stop.
-  virtual base::Result<void> scan(std::string_view prefix, const std::function<bool(std::string_view key, std::string_view value)>& visit) = 0;
+  virtual base::Result<void> scan(std::string_view prefix,
+                                  const std::function<bool(std::string_view key, std::string_view value)>& visit) = 0;
   // All or nothing, synced to disk.
   virtual base::Result<void> write(const WriteBatch& batch) = 0;
 
