@@ -106,7 +106,7 @@ def check_filters(db, path, expected):
 
 
 def main():
-    program, seeds = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 24
+    program, seeds = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 8
     db = duckdb.connect(config={"threads": 1})
     rows = stated = 0
     for seed in range(seeds):

@@ -183,8 +183,8 @@ constexpr const char* kNames =
 std::size_t rows_wanted(std::uint64_t seed, Rows& rows) {
   switch (seed % 8) {
     case 0: return 1;
-    case 1: return 150'000;  // more than a row group
-    default: return 1 + rows.below(30'000);
+    case 1: return 135'000;  // more than a row group
+    default: return 1 + rows.below(12'000);
   }
 }
 
