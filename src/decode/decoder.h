@@ -30,7 +30,7 @@ enum class Encoding { kJson, kRaw };  // kRaw: every cell null (or its default),
 struct Field {
   std::string name;
   columns::Type type = columns::Type::kString;
-  std::vector<std::string> from;  // JSON pointers (RFC 6901); the first whose value is there and not null counts
+  std::vector<std::string> from;             // JSON pointers (RFC 6901); the first whose value is there and not null counts
   std::optional<std::string> default_value;  // text of the value when none is
 };
 
