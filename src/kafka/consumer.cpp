@@ -11,6 +11,11 @@ class LastHeard {
   void hear(std::string text) {
     std::scoped_lock lock(mutex_);
     text_ = std::move(text);
+    ++count_;
+  }
+  std::int64_t count() const {
+    std::scoped_lock lock(mutex_);
+    return count_;
   }
   std::string text() const {
     std::scoped_lock lock(mutex_);
@@ -20,6 +25,7 @@ class LastHeard {
  private:
   mutable std::mutex mutex_;
   std::string text_;
+  std::int64_t count_ = 0;
 };
 
 class Consumer final : public Source {
@@ -52,6 +58,10 @@ class Consumer final : public Source {
     return queries_->list_offsets(partitions, RD_KAFKA_OFFSET_SPEC_EARLIEST, heard());
   }
 
+  base::Result<std::map<base::PartitionId, base::Offset>> log_ends(const std::vector<base::PartitionId>& partitions) override {
+    return queries_->list_offsets(partitions, RD_KAFKA_OFFSET_SPEC_LATEST, heard());
+  }
+
   base::Result<void> assign(const std::vector<Assignment>& assignments) override {
     return check(rd_kafka_assign(client_.get(), list(assignments).get()), "assign");
   }
@@ -68,6 +78,10 @@ class Consumer final : public Source {
 
   std::size_t poll(base::Duration timeout, const Handler& handler) override {
     rd_kafka_poll(client_.get(), 0);  // connection errors
+    if (const auto errors = last_heard_->count(); errors != errors_told_) {
+      errors_told_ = errors;
+      handler.on_event(handler.context, {EventKind::kInterrupted, base::PartitionId(-1), base::Offset(-1), heard()});
+    }
     Poll poll{client_.get(), &handler, 0, &headers_, &header_views_};
     rd_kafka_consume_callback_queue(records_.get(), static_cast<int>(timeout.value() / 1000), &Consumer::on_message, &poll);
     return poll.records;
@@ -175,6 +189,7 @@ class Consumer final : public Source {
   std::string topic_;
   Queue records_;
   std::unique_ptr<TopicQueries> queries_;
+  std::int64_t errors_told_ = 0;
   std::string headers_;
   std::vector<HeaderView> header_views_;
 };

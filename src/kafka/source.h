@@ -4,7 +4,7 @@
 // Nothing is ever skipped or repeated in silence: a partition hands over its records in rising offset from the assigned one on, and what
 // breaks that is an event.
 //
-// Threads: one at a time per Source. Only describe() and log_starts() wait for the broker (5 s at most).
+// Threads: one at a time per Source. Only describe(), log_starts() and log_ends() wait for the broker (5 s at most).
 #pragma once
 
 #include <cstddef>
@@ -51,8 +51,10 @@ class Source {
 
   // Errors: kRetry: no broker answers. kNotFound: no such topic, with names near it. kInvalid: not authorized.
   virtual base::Result<TopicInfo> describe() = 0;
-  // The first offset each partition still holds.
+  // The first offset each partition still holds, and the one its next record gets.
   virtual base::Result<std::map<base::PartitionId, base::Offset>> log_starts(const std::vector<base::PartitionId>& partitions) = 0;
+
+  virtual base::Result<std::map<base::PartitionId, base::Offset>> log_ends(const std::vector<base::PartitionId>& partitions) = 0;
 
   // Replaces the assignment; what was fetched for the old one is discarded.
   virtual base::Result<void> assign(const std::vector<Assignment>& assignments) = 0;
