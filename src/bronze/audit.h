@@ -4,7 +4,9 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/ids.h"
@@ -52,8 +54,12 @@ using RowReader = std::function<base::Result<void>(const std::string& path, cons
 // Errors: kNotFound: no table. Damage is a finding, never an error.
 base::Result<AuditReport> audit(env::ObjectStore& store, const std::string& table_root, const RowReader& rows);
 
-// XXH3 over (source, partition, offset, record_index, tenant, bytes); layout in docs/formats/bronze.md.
+// XXH3 over (source, partition, offset, record_index, tenant, bytes); layout in docs/formats/bronze.md. A tenant whose data() is null is
+// NULL.
 std::uint64_t row_fingerprint(std::string_view source, std::int32_t partition, std::int64_t offset, std::int32_t record_index,
                               std::string_view tenant, std::int32_t bytes);
+
+// XXH3 over (offset, XXH3 of the payload), so that exchanged payloads show. A row without `raw` adds nothing.
+std::uint64_t payload_fingerprint(std::int64_t offset, std::string_view payload);
 
 }  // namespace headpond::bronze

@@ -14,7 +14,8 @@
 namespace headpond::bronze {
 
 inline constexpr int kFormat = 1;
-inline constexpr std::string_view kNeeds = "0.1.0";  // the oldest Headpond that reads kFormat; written into each commit for older ones to name
+inline constexpr std::string_view kNeeds =
+    "0.1.0";  // the oldest Headpond that reads kFormat; written into each commit for older ones to name
 
 // Until `clock`, every record the broker had accepted in this partition is in the table. Proven at `position`.
 struct PartitionClock {
@@ -67,10 +68,10 @@ struct Topic {
 
 struct CommitFacts {
   int format = kFormat;
-  std::optional<Topic> topic;                       // in the first commit of each generation
-  std::vector<base::SourcePartition> partitions;    // named here for the first time: in force from here on
-  std::vector<PartitionClock> clocks;               // those that changed
-  std::vector<Stalled> stalled;                     // those the committing ingester names
+  std::optional<Topic> topic;                     // in the first commit of each generation
+  std::vector<base::SourcePartition> partitions;  // named here for the first time: in force from here on
+  std::vector<PartitionClock> clocks;             // those that changed
+  std::vector<Stalled> stalled;                   // those the committing ingester names
   std::vector<WriterBatch> batches;
   std::vector<std::pair<base::SourcePartition, std::int32_t>> leader_epochs;  // newest seen, where known
 };
@@ -83,9 +84,9 @@ base::Result<CommitFacts> parse_facts(std::string_view json, std::string_view na
 // One partition's state of affairs at a version.
 struct PartitionState {
   bool in_force = true;
-  base::Offset position{-1};            // last covered offset
-  std::optional<base::Micros> clock;    // none: holds the minimum
-  std::optional<std::string> stalled;   // the reason
+  base::Offset position{-1};           // last covered offset
+  std::optional<base::Micros> clock;   // none: holds the minimum
+  std::optional<std::string> stalled;  // the reason
   std::int32_t leader_epoch = -1;
 };
 

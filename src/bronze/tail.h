@@ -21,9 +21,9 @@ namespace headpond::bronze {
 
 // One live Parquet file of bronze.
 struct DataFile {
-  std::string path;          // relative to the table
-  std::string ingest_date;   // "2026-11-25"
-  std::int64_t size = 0;     // bytes
+  std::string path;         // relative to the table
+  std::string ingest_date;  // "2026-11-25"
+  std::int64_t size = 0;    // bytes
   std::int64_t rows = 0;
   base::Micros ts_min, ts_max, arrival_min, arrival_max;
 };
@@ -32,9 +32,9 @@ base::Result<DataFile> data_file(const delta::AddFile& add);
 struct Step {
   base::Version version;
   base::Micros committed_at;
-  std::vector<DataFile> files;   // that add rows; empty for a heartbeat or an upkeep commit
+  std::vector<DataFile> files;  // that add rows; empty for a heartbeat or an upkeep commit
   CommitFacts facts;
-  TableClock clock;              // after this version
+  TableClock clock;  // after this version
 };
 
 class Tail {
@@ -43,7 +43,8 @@ class Tail {
   // Borrows `store`. Errors: kNotFound: no such table (yet). kCorrupt. kInvalid: a newer format.
   static base::Result<Tail> open(env::ObjectStore& store, const std::string& table_root, base::Version after);
 
-  // The next version, or none if there is none yet (one GET). kRetry: again later; nothing is skipped.
+  // The next version, or none if there is none yet (one GET). Errors: kRetry: again later; nothing is skipped. kCorrupt: a version is
+  // missing or damaged, or another program wrote it. kInvalid: a newer format.
   base::Result<std::optional<Step>> next();
 
   base::Version version() const { return version_; }
@@ -54,6 +55,7 @@ class Tail {
   explicit Tail(delta::Table table) : table_(std::move(table)) {}
   delta::Table table_;
   base::Version version_{-1};
+  int polls_in_vain_ = 0;
   TableClock clock_;
   delta::Metadata metadata_;
 };

@@ -3,8 +3,8 @@
 // append() encodes rows and streams out full row groups; commit() writes the last row group and the footer and publishes the files, the
 // offsets they cover, clocks and fingerprints as one version. After a crash, open() again and resume from the table's positions.
 //
-// Requires of the caller: offsets rise within a partition from position + 1 on, every missing one declared by declare_gap(); `arrival` never
-// falls within a partition, nor below the table's clock of it.
+// Requires of the caller: offsets rise within a partition from position + 1 on, every missing one declared by declare_gap(); `arrival`
+// never falls within a partition, nor below the table's clock of it.
 //
 // Threads: one at a time. Two Writers of the same partitions: the slower one is fenced at its next commit.
 #pragma once
@@ -27,15 +27,15 @@
 namespace headpond::bronze {
 
 struct TableSpec {
-  std::string root;                              // folder in the store, "" = its root
-  std::string name;                              // for appIds and metadata
-  std::vector<columns::ColumnSpec> declared;     // typed columns behind ts and arrival
+  std::string root;                           // folder in the store, "" = its root
+  std::string name;                           // for appIds and metadata
+  std::vector<columns::ColumnSpec> declared;  // typed columns behind ts and arrival
 };
 
 struct WriterOptions {
   std::string writer_id = "ingest";
   std::int64_t row_group_rows_max = 128 << 10;
-  std::int64_t row_group_bytes_max = 16 << 20;   // compressed
+  std::int64_t row_group_bytes_max = 16 << 20;  // compressed
   int zstd_level = 1;
 };
 
@@ -74,7 +74,8 @@ class Writer {
 
   // Stages all rows of `batch`. kRetry: store trouble; discard this Writer and open again.
   virtual base::Result<void> append(const columns::Batch& batch) = 0;
-  // The broker made `first`..`last` of `partition` unreadable. Call in offset order with append(); `arrival` as of the next row's (or clock).
+  // The broker made `first`..`last` of `partition` unreadable (`kind`: "before start", "control", "aborted", "compacted", …). Call in
+  // offset order with append(); `arrival` as of the next row's (or clock).
   virtual void declare_gap(const std::string& source, base::PartitionId partition, base::Offset first, base::Offset last,
                            const std::string& kind, base::Micros arrival) = 0;
   virtual std::int64_t staged_rows() const = 0;

@@ -1,0 +1,184 @@
+#include "bronze/writer.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "bronze/data_files.h"
+#include "bronze/open_table.h"
+#include "bronze/rebase.h"
+#include "bronze/staged.h"
+#include "bronze/table_rules.h"
+
+namespace headpond::bronze {
+namespace {
+
+// A commit that loses so often in a row gives up; each loss means that somebody else's commit succeeded.
+constexpr int kPutsMax = 256;
+
+class TableWriter final : public Writer {
+ public:
+  TableWriter(const TableSpec& spec, const WriterOptions& options, WriterWorld world, delta::Table table, OpenedTable opened)
+      : spec_(spec),
+        options_(options),
+        world_(world),
+        table_(std::move(table)),
+        version_(opened.version),
+        metadata_(std::move(opened.metadata)),
+        clock_(std::move(opened.clock)) {
+    const auto tenant =
+        std::ranges::find_if(spec_.declared, [](const auto& c) { return c.name == "tenant" && c.type == columns::Type::kString; });
+    if (tenant != spec_.declared.end()) tenant_column_ = static_cast<int>(tenant - spec_.declared.begin());
+    reset();
+  }
+
+  const TableClock& table_clock() const override { return clock_; }
+  base::Version version() const override { return version_; }
+  std::int64_t staged_rows() const override { return staged_ ? staged_->rows() : 0; }
+
+  base::Result<void> append(const columns::Batch& batch) override;
+  void declare_gap(const std::string& source, base::PartitionId partition, base::Offset first, base::Offset last, const std::string& kind,
+                   base::Micros arrival) override;
+  base::Result<CommitResult> commit(const CommitRequest& request) override;
+
+ private:
+  enum class Outcome { kWon, kLost, kNotThere };
+
+  void reset();
+  Staged& staged(const std::string& source);
+  base::Result<void> make_files_visible();
+  base::Result<CommitResult> publish(const CommitRequest& request);
+  delta::Commit commit_of(const CommitFacts& facts, base::Version version) const;
+  base::Result<Outcome> look_at(base::Version version, const std::string& txn_id);
+
+  TableSpec spec_;
+  WriterOptions options_;
+  WriterWorld world_;
+  delta::Table table_;
+  base::Version version_;
+  delta::Metadata metadata_;
+  TableClock clock_;
+  int tenant_column_ = -1;
+  std::optional<Staged> staged_;
+  std::optional<DataFiles> files_;
+};
+
+void TableWriter::reset() {
+  staged_.reset();
+  files_.emplace(table_, spec_.declared, options_, world_);
+}
+
+Staged& TableWriter::staged(const std::string& source) {
+  if (!staged_) staged_.emplace(source, tenant_column_);
+  HP_ASSERT(staged_->source() == source);  // one topic, one generation a commit
+  return *staged_;
+}
+
+base::Result<void> TableWriter::append(const columns::Batch& batch) {
+  if (batch.empty()) return {};
+  staged(batch.source).add(batch);
+  return files_->append(batch);
+}
+
+void TableWriter::declare_gap(const std::string& source, base::PartitionId partition, base::Offset first, base::Offset last,
+                              const std::string& kind, base::Micros arrival) {
+  staged(source).add_gap(partition, first, last, kind, arrival);
+}
+
+base::Result<void> TableWriter::make_files_visible() {
+  if (files_->empty()) return {};
+  TRY_VOID(files_->finish());
+  world_.failpoints.reach("ingest.before_data_put");
+  TRY_VOID(files_->close());
+  world_.failpoints.reach("ingest.after_data_put");
+  return {};
+}
+
+delta::Commit TableWriter::commit_of(const CommitFacts& facts, base::Version version) const {
+  delta::Commit commit;
+  commit.timestamp_ms = world_.clock.now().value() / 1000;
+  commit.operation = "STREAMING UPDATE";
+  commit.blind_append = true;
+  commit.headpond = to_json(facts);
+  if (staged_)
+    for (const auto& [id, rows] : staged_->partitions())
+      commit.txns.push_back({txn_app_id(metadata_.name, {staged_->source(), id}), rows.last.value()});
+  commit.adds = files_->adds(version);
+  return commit;
+}
+
+// Reads the version somebody has taken, and follows it if it is not ours.
+base::Result<TableWriter::Outcome> TableWriter::look_at(base::Version version, const std::string& txn_id) {
+  const auto commit = table_.read(version);
+  if (!commit) {
+    if (commit.error().kind == base::ErrorKind::kNotFound) return Outcome::kNotThere;
+    if (commit.error().kind != base::ErrorKind::kRetry) return std::unexpected(commit.error());
+    return base::fail(base::ErrorKind::kUnknown, commit.error().message + " (while looking whether this commit was published)");
+  }
+  TRY(const auto facts, facts_of(*commit, table_.path(delta::log_path(version))));
+  if (!txn_id.empty() && std::ranges::any_of(facts.batches, [&](const auto& b) { return b.txn_id == txn_id; })) return Outcome::kWon;
+  if (commit->protocol) TRY_VOID(check_protocol(table_, *commit->protocol));
+  if (commit->metadata) {
+    const auto wanted = schema_fields(spec_.declared);
+    TRY(const auto merged, merged_schema(table_, commit->metadata->schema, wanted));
+    if (merged.size() != commit->metadata->schema.size())
+      return base::fail(base::ErrorKind::kFenced, "version " + std::to_string(version.value()) + " of " + place_of(table_) +
+                                                      " removed columns this ingester writes; open the table again");
+    metadata_ = *commit->metadata;
+  }
+  TRY_VOID(clock_.apply(facts));
+  version_ = version;
+  return Outcome::kLost;
+}
+
+base::Result<CommitResult> TableWriter::publish(const CommitRequest& request) {
+  const auto basis = basis_of(clock_, request.stalled);
+  std::string txn_id;
+  if (staged_) {
+    const auto a = world_.random.next();
+    txn_id = delta::make_uuid(a, world_.random.next());
+  }
+  for (int attempt = 0; attempt < kPutsMax; ++attempt) {
+    TRY(auto facts, facts_on(clock_, staged_ ? &*staged_ : nullptr, request, basis));
+    if (says_nothing(facts)) return CommitResult{.version = version_};
+    const auto version = version_.next();
+    const auto adds = files_->adds(version);
+    for (auto& batch : facts.batches) {
+      batch.txn_id = txn_id;
+      batch.writer = options_.writer_id;
+      for (const auto& add : adds) batch.files.push_back(add.path);
+    }
+    auto put = table_.put(version, commit_of(facts, version));
+    world_.failpoints.reach("ingest.after_log_put");
+    bool won = put.has_value();
+    if (!put) {
+      if (put.error().kind != base::ErrorKind::kConflict && put.error().kind != base::ErrorKind::kUnknown)
+        return std::unexpected(std::move(put).error());
+      TRY(const auto outcome, look_at(version, txn_id));
+      won = outcome == Outcome::kWon;
+    }
+    if (!won) continue;
+    TRY_VOID(clock_.apply(facts));
+    version_ = version;
+    return CommitResult{version, staged_rows(), staged_ ? staged_->bytes() : 0, files_->file_bytes()};
+  }
+  return base::fail(base::ErrorKind::kRetry,
+                    "the table at " + place_of(table_) + " was committed to by others " + std::to_string(kPutsMax) +
+                        " times in a row while this ingester tried; run fewer ingesters or a longer commit_interval");
+}
+
+base::Result<CommitResult> TableWriter::commit(const CommitRequest& request) {
+  TRY_VOID(make_files_visible());
+  TRY(const auto result, publish(request));
+  reset();
+  return result;
+}
+
+}  // namespace
+
+base::Result<std::unique_ptr<Writer>> Writer::open(const TableSpec& spec, const WriterOptions& options, WriterWorld world) {
+  delta::Table table(world.store, spec.root);
+  TRY(auto opened, open_table(table, spec, world));
+  return std::make_unique<TableWriter>(spec, options, world, std::move(table), std::move(opened));
+}
+
+}  // namespace headpond::bronze
