@@ -1,0 +1,62 @@
+// Ingest: one Kafka topic into the bronze table, each record once. Reads, decodes, stamps `arrival`, commits each interval with clocks;
+// resumes from the table after any crash. Definitions: docs/formats/bronze.md.
+//
+//   TRY(auto engine, ingest::Engine::open(topology, world));
+//   while (running) { TRY(bool more, engine->step()); if (!more) wait a little; }
+//   engine->drain();
+//
+// Two engines on one table are safe: the slower one is fenced (kFenced) and has to be opened again.
+// Threads: step() and drain() from one; status() from any.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "bronze/cursor.h"
+#include "env/clock.h"
+#include "env/failpoints.h"
+#include "env/object_store.h"
+#include "kafka/source.h"
+#include "spec/topology.h"
+
+namespace headpond::ingest {
+
+// Seams, borrowed; they outlive the engine.
+struct World {
+  env::ObjectStore& lake;
+  spec::LakePaths paths;
+  env::Clock& clock;
+  env::Random& random;
+  env::Failpoints& failpoints;
+};
+
+struct Settings {
+  bool accept_loss = false;                          // records lost to retention become a recorded gap instead of a stop
+  base::Duration poll = base::Duration::millis(10);  // longest wait for records in one step
+  base::Duration describe_every = base::Duration::seconds(10);
+};
+
+class Engine {
+ public:
+  // Reaches the broker and opens or creates the table; the first commit of a generation names its partitions.
+  // Errors: kRetry: no broker, store trouble. kNotFound: no such topic, with names near it. kInvalid: the topic is not the table's, the
+  // table is not Headpond's, an option that must not be set: with the mend. kCorrupt.
+  static base::Result<std::unique_ptr<Engine>> open(const spec::Topology& topology, World world, Settings settings = {});
+  // The same over a given source.
+  static base::Result<std::unique_ptr<Engine>> open_over(std::unique_ptr<kafka::Source> source, const spec::Topology& topology, World world,
+                                                         Settings settings = {});
+  virtual ~Engine() = default;
+
+  // Takes in what has arrived, a batch at most, and commits when the interval is over. True: there was something.
+  // Errors: kFenced, kUnknown, kRetry: discard this engine, open again: the table tells where to go on. kInvalid, kCorrupt: stop.
+  virtual base::Result<bool> step() = 0;
+  // Commits what was taken in.
+  virtual base::Result<void> drain() = 0;
+  // `complete_until` is the smallest clock. Figures: rows_per_s, bytes_per_s, kafka_lag, rows, errors, type_mismatches, future_ts,
+  // future_timestamps, stalled_partitions, partitions, commit_ms.
+  virtual bronze::BranchStatus status() const = 0;
+};
+
+}  // namespace headpond::ingest

@@ -1,0 +1,285 @@
+#include "ingest/lane.h"
+
+#include <algorithm>
+
+#include "base/time.h"
+
+namespace headpond::ingest {
+namespace {
+
+// The wall clock is read once for so many records: a read costs as much as a tenth of a record.
+constexpr unsigned kRecordsPerClockRead = 64;
+
+std::string plural(std::int64_t n) {
+  return std::to_string(n) + (n == 1 ? " record" : " records");
+}
+
+}  // namespace
+
+Lane::Lane(LaneOptions options, std::unique_ptr<kafka::Source> source, std::unique_ptr<decode::Decoder> decoder,
+           const std::vector<columns::ColumnSpec>& declared, env::Clock& clock)
+    : options_(std::move(options)), source_(std::move(source)), decoder_(std::move(decoder)), clock_(clock), batch_(declared) {
+  batch_.source = options_.source;
+}
+
+base::Result<void> Lane::own(std::vector<Partition> partitions) {
+  std::vector<kafka::Assignment> assignments;
+  for (auto& partition : partitions) {
+    const auto index = static_cast<std::size_t>(partition.id.value());
+    if (partitions_.size() <= index) partitions_.resize(index + 1);
+    partition.owned = true;
+    partition.changed_at = clock_.monotonic();
+    assignments.push_back({partition.id, base::Offset(partition.next)});
+    partitions_[index] = std::move(partition);
+  }
+  return source_->add(assignments);
+}
+
+std::vector<base::PartitionId> Lane::owned() const {
+  std::vector<base::PartitionId> ids;
+  for (const auto& partition : partitions_) {
+    if (partition.owned) ids.push_back(partition.id);
+  }
+  return ids;
+}
+
+LaneCounts Lane::counts() const {
+  auto counts = counts_;
+  for (const auto& partition : partitions_) counts.future_timestamps += partition.arrival.from_the_future();
+  return counts;
+}
+
+Partition* Lane::find(std::int32_t id) {
+  const auto index = static_cast<std::size_t>(id);
+  if (id < 0 || index >= partitions_.size() || !partitions_[index].owned) return nullptr;
+  return &partitions_[index];
+}
+
+std::string Lane::name_of(const Partition& partition) const {
+  return "topic '" + options_.topic + "' partition " + std::to_string(partition.id.value());
+}
+
+base::Result<bool> Lane::pump(base::Duration timeout) {
+  outcome_ = {};
+  since_fetched_at_ = 0;
+  const kafka::Handler handler{this, [](void* context, const kafka::Record& record) { return static_cast<Lane*>(context)->take(record); },
+                               [](void* context, const kafka::PartitionEvent& event) { static_cast<Lane*>(context)->hear(event); }};
+  const auto records = source_->poll(timeout, handler);
+  TRY_VOID(std::move(outcome_));
+  if (batch_.rows() >= columns::Batch::kRowsMax) TRY_VOID(flush());
+  return records > 0;
+}
+
+base::Result<void> Lane::flush() {
+  if (batch_.empty()) return {};
+  TRY_VOID(writer_->append(batch_));
+  batch_.reset();
+  return {};
+}
+
+bool Lane::take(const kafka::Record& record) {
+  Partition* const partition = find(record.partition);
+  if (partition == nullptr || !partition->stopped.empty()) [[unlikely]]
+    return true;
+  if (record.leader_epoch != partition->leader_epoch) [[unlikely]] {
+    if (!settle_epoch(*partition, record.leader_epoch)) return false;
+  }
+  if (record.offset != partition->next || partition->fresh) [[unlikely]] {
+    if (!settle_offset(*partition, record.offset)) return outcome_.has_value();
+  }
+  if (since_fetched_at_++ % kRecordsPerClockRead == 0) fetched_at_ = clock_.now().value();
+  if (!batch_.fits(record.payload.size())) [[unlikely]] {
+    outcome_ = flush();
+    if (!outcome_) return false;
+  }
+  put_row(*partition, record);
+  return batch_.rows() < columns::Batch::kRowsMax;
+}
+
+void Lane::put_row(Partition& partition, const kafka::Record& record) {
+  const auto arrival = partition.arrival.stamp(record.timestamp_us, record.log_append_time, fetched_at_);
+  if (partition.initial_gap > 0) [[unlikely]] {
+    declare(partition, 0, partition.initial_gap - 1, "before start", base::Micros(arrival));
+    partition.initial_gap = 0;
+  }
+  const auto row = batch_.begin_row(record.payload);
+  const auto i = row.index;
+  batch_.arrival[i] = arrival;
+  batch_.kafka_partition[i] = record.partition;
+  batch_.kafka_offset[i] = record.offset;
+  batch_.kafka_timestamp[i] = record.timestamp_us;
+  if (record.key.data() != nullptr) batch_.kafka_key[i] = batch_.arena.copy(record.key);
+  if (record.headers.data() != nullptr) batch_.kafka_headers[i] = batch_.arena.copy(record.headers);
+  const auto decoded = decoder_->decode(batch_, row);
+  std::int64_t ts = decoded.ts.value_or(arrival);
+  if (ts > arrival + options_.rules.max_future.value()) {
+    ts = arrival;
+    ++counts_.future_ts;
+  }
+  batch_.ts[i] = ts;
+  partition.next = record.offset + 1;
+  ++counts_.rows;
+  counts_.bytes += static_cast<std::int64_t>(record.payload.size());
+  counts_.errors += decoded.malformed ? 1 : 0;
+  counts_.mismatches += decoded.mismatches;
+}
+
+// False: the record is not to be taken (or, with an outcome, the lane ends).
+bool Lane::settle_offset(Partition& partition, std::int64_t seen) {
+  switch (judge(partition, topic_, seen)) {
+    case GapVerdict::kNone: return true;
+    case GapVerdict::kOld: return false;
+    case GapVerdict::kLegal: {
+      outcome_ = flush();
+      if (!outcome_) return false;
+      // Where nothing has arrived yet the gap waits for the first row's arrival.
+      if (const auto arrival = partition.arrival.last_arrival()) {
+        if (partition.initial_gap > 0) declare(partition, 0, partition.initial_gap - 1, "before start", *arrival);
+        partition.initial_gap = 0;
+        declare(partition, partition.next, seen - 1, gap_kind(topic_, seen - partition.next), *arrival);
+      } else {
+        partition.initial_gap = seen;
+      }
+      partition.next = seen;
+      return true;
+    }
+    case GapVerdict::kConfirm:
+      if (!topic_.may_have_gaps()) wants_description_ = true;
+      outcome_ = source_->refetch({partition.id, base::Offset(partition.next)});
+      return false;
+    case GapVerdict::kIllegal:
+      stop(partition, "offsets " + std::to_string(partition.next) + "-" + std::to_string(seen - 1) +
+                          " are missing, twice, on a topic with neither transactions nor compaction");
+      return false;
+  }
+  return false;
+}
+
+bool Lane::settle_epoch(Partition& partition, std::int32_t epoch) {
+  if (epoch < 0) return true;
+  if (epoch < partition.leader_epoch) {
+    give_up({base::ErrorKind::kInvalid, name_of(partition) + ": the table has seen leader epoch " + std::to_string(partition.leader_epoch) +
+                                            ", the broker's record at the next offset has " + std::to_string(epoch) +
+                                            ": the topic was re-created or restored from an older state; set `generation:` one higher "
+                                            "under source.kafka to go on with it"});
+    return false;
+  }
+  if (partition.leader_epoch >= 0) partition.fresh = true;
+  partition.leader_epoch = epoch;
+  partition.epoch_changed = true;
+  return true;
+}
+
+void Lane::declare(Partition& partition, std::int64_t first, std::int64_t last, const std::string& kind, base::Micros arrival) {
+  writer_->declare_gap(options_.source, partition.id, base::Offset(first), base::Offset(last), kind, arrival);
+}
+
+void Lane::hear(const kafka::PartitionEvent& event) {
+  if (!event.message.empty() && event.kind != kafka::EventKind::kEnd) last_trouble_ = event.message;
+  Partition* const partition = find(event.partition.value());
+  if (partition == nullptr) {
+    if (event.kind != kafka::EventKind::kInterrupted) return;
+    ++counts_.interruptions;
+    for (auto& each : partitions_) each.fresh = true;
+    return;
+  }
+  if (!partition->stopped.empty()) return;
+  switch (event.kind) {
+    case kafka::EventKind::kEnd:
+      // A partition may end in records that are never handed over: commit markers, aborted ones.
+      if (!outcome_) return;
+      if (event.offset.value() > partition->next || partition->suspect >= 0) settle_offset(*partition, event.offset.value());
+      partition->end_seen = event.offset.value();
+      return;
+    case kafka::EventKind::kInterrupted:
+      ++counts_.interruptions;
+      partition->fresh = true;
+      return;
+    case kafka::EventKind::kOutOfRange: out_of_range(*partition); return;
+    case kafka::EventKind::kTruncated: out_of_range(*partition); return;
+    case kafka::EventKind::kRefused: give_up({base::ErrorKind::kRetry, name_of(*partition) + ": " + event.message}); return;
+  }
+}
+
+// Either the log's begin has passed us (retention), or its end lies before us (another topic, or records lost by the broker).
+void Lane::out_of_range(Partition& partition) {
+  const auto starts = source_->log_starts({partition.id});
+  const auto ends = source_->log_ends({partition.id});
+  if (!starts || !ends) {
+    give_up(!starts ? starts.error() : ends.error());
+    return;
+  }
+  const auto start = starts->at(partition.id).value(), end = ends->at(partition.id).value();
+  if (end < partition.next) {
+    give_up({base::ErrorKind::kInvalid,
+             name_of(partition) + ": the table is at offset " + std::to_string(partition.next - 1) + ", the broker's log ends at " +
+                 std::to_string(end) +
+                 ": the topic was re-created or has lost records; set `generation:` one higher under source.kafka to go on with it"});
+    return;
+  }
+  if (start <= partition.next) {  // in range after all: a leader that had not caught up
+    outcome_ = source_->refetch({partition.id, base::Offset(partition.next)});
+    partition.fresh = true;
+    return;
+  }
+  const auto lost = start - partition.next;
+  const auto what = name_of(partition) + ": offsets " + std::to_string(partition.next) + "-" + std::to_string(start - 1) + " (" +
+                    plural(lost) + ") were deleted by the topic's retention before they were read";
+  if (!options_.accept_loss) {
+    give_up(
+        {base::ErrorKind::kInvalid, what + "; to go on without them, and have the loss on record, start ingest once with --accept-loss"});
+    return;
+  }
+  outcome_ = flush();
+  if (!outcome_) return;
+  const auto arrival = partition.arrival.last_arrival().value_or(clock_.now());
+  partition.arrival.raise(arrival);
+  if (partition.initial_gap > 0) declare(partition, 0, partition.initial_gap - 1, "before start", arrival);
+  partition.initial_gap = 0;
+  declare(partition, partition.next, start - 1, "retention (accepted)", arrival);
+  last_trouble_ = what + "; accepted";
+  partition.next = start;
+  partition.fresh = true;
+  outcome_ = source_->refetch({partition.id, base::Offset(start)});
+}
+
+void Lane::give_up(base::Error error) {
+  outcome_ = std::unexpected(std::move(error));
+}
+
+void Lane::stop(Partition& partition, std::string reason) {
+  last_trouble_ = name_of(partition) + " stopped: " + reason;
+  partition.stopped = std::move(reason);
+  // What is fetched on is passed over; a failure to say so to the client changes nothing.
+  static_cast<void>(source_->remove(partition.id));
+}
+
+std::vector<bronze::PartitionClock> Lane::cut(const std::vector<kafka::LogEnd>& ends, base::Micros asked_at) {
+  for (auto& partition : partitions_) partition.log_end_error.clear();
+  std::vector<std::uint8_t> proven(partitions_.size(), 0);
+  for (const auto& answer : ends) {
+    Partition* const partition = find(answer.partition.value());
+    if (partition == nullptr) continue;
+    if (answer.end.value() < 0) {
+      partition->log_end_error = answer.error;
+      continue;
+    }
+    partition->log_end = answer.end.value();
+    proven[static_cast<std::size_t>(answer.partition.value())] = answer.end.value() == partition->next && partition->stopped.empty();
+  }
+  std::vector<bronze::PartitionClock> clocks;
+  for (auto& partition : partitions_) {
+    if (!partition.owned) continue;
+    const bool is_proven = proven[static_cast<std::size_t>(partition.id.value())] != 0;
+    const auto clock = partition.arrival.cut(is_proven ? std::optional(asked_at) : std::nullopt);
+    if (!clock) continue;
+    if (partition.initial_gap > 0) {
+      declare(partition, 0, partition.initial_gap - 1, "before start", *clock);
+      partition.initial_gap = 0;
+    }
+    clocks.push_back({{options_.source, partition.id}, *clock, base::Offset(partition.next - 1)});
+  }
+  return clocks;
+}
+
+}  // namespace headpond::ingest

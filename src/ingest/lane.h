@@ -1,0 +1,97 @@
+// One lane: a consumer, its partitions, a decoder and the batch they fill, alone. Stamps rows and hands full batches to the table's writer.
+//
+// Ingest runs L lanes over disjoint partitions; all lanes' rows form one commit, and cut() fixes what of a lane belongs to it.
+// Threads: one at a time.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "bronze/writer.h"
+#include "columns/batch.h"
+#include "decode/decoder.h"
+#include "env/clock.h"
+#include "ingest/gap_judge.h"
+#include "ingest/partition.h"
+#include "kafka/source.h"
+
+namespace headpond::ingest {
+
+struct LaneOptions {
+  std::string topic;
+  std::string source;  // "<topic>@<generation>"
+  ArrivalRules rules;
+  bool accept_loss = false;  // records lost to retention become a recorded gap instead of a stop
+};
+
+struct LaneCounts {
+  std::int64_t rows = 0, bytes = 0, errors = 0;
+  std::int64_t mismatches = 0;         // cells nulled because their value did not fit
+  std::int64_t future_ts = 0;          // ts replaced by arrival
+  std::int64_t future_timestamps = 0;  // kafka_timestamp too far ahead to be used
+  std::int64_t interruptions = 0;
+};
+
+class Lane {
+ public:
+  Lane(LaneOptions options, std::unique_ptr<kafka::Source> source, std::unique_ptr<decode::Decoder> decoder,
+       const std::vector<columns::ColumnSpec>& declared, env::Clock& clock);
+
+  // Rows go to `writer` (borrowed) from now on.
+  void bind(bronze::Writer& writer) { writer_ = &writer; }
+  void know(const TopicTraits& topic) { topic_ = topic; }
+  // Takes partitions over at the given state and starts to fetch them.
+  base::Result<void> own(std::vector<Partition> partitions);
+
+  // Hands over what has arrived, a batch at most. True: there was something.
+  // Errors: the writer's. kInvalid: records are missing or the topic is another one (see message).
+  base::Result<bool> pump(base::Duration timeout);
+  // Everything stamped so far is with the writer.
+  base::Result<void> flush();
+
+  // What a commit made now may say about the partitions. Requires flush(). `ends` are answers to a question sent at `asked_at`.
+  std::vector<bronze::PartitionClock> cut(const std::vector<kafka::LogEnd>& ends, base::Micros asked_at);
+
+  kafka::Source& source() { return *source_; }
+  std::vector<Partition>& partitions() { return partitions_; }  // by id; index is the id
+  std::vector<base::PartitionId> owned() const;
+  LaneCounts counts() const;
+  // A gap waits for a fresh description of the topic.
+  bool wants_description() const { return wants_description_; }
+  void description_asked() { wants_description_ = false; }
+  const std::string& last_trouble() const { return last_trouble_; }
+
+ private:
+  bool take(const kafka::Record& record);
+  void hear(const kafka::PartitionEvent& event);
+  bool settle_offset(Partition& partition, std::int64_t seen);
+  bool settle_epoch(Partition& partition, std::int32_t epoch);
+  void declare(Partition& partition, std::int64_t first, std::int64_t last, const std::string& kind, base::Micros arrival);
+  void put_row(Partition& partition, const kafka::Record& record);
+  void out_of_range(Partition& partition);
+  void give_up(base::Error error);
+  void stop(Partition& partition, std::string reason);
+  Partition* find(std::int32_t id);
+  std::string name_of(const Partition& partition) const;
+
+  LaneOptions options_;
+  std::unique_ptr<kafka::Source> source_;
+  std::unique_ptr<decode::Decoder> decoder_;
+  env::Clock& clock_;
+  bronze::Writer* writer_ = nullptr;
+  columns::Batch batch_;
+  TopicTraits topic_;
+  std::vector<Partition> partitions_;
+  LaneCounts counts_;
+  std::int64_t fetched_at_ = 0;  // wall clock, µs; renewed every few records
+  unsigned since_fetched_at_ = 0;
+  bool wants_description_ = false;
+  std::string last_trouble_;
+  base::Result<void> outcome_;  // of the current pump
+};
+
+}  // namespace headpond::ingest
