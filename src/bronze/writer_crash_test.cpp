@@ -1,0 +1,172 @@
+// An ingester dies at each mutating call of open + append + commit, and at random; whatever happens, each offset is in the table once and
+// the versions form a chain.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "bronze/audit.h"
+#include "bronze/test_world.h"
+#include "bronze/writer.h"
+
+namespace headpond::bronze {
+namespace {
+
+using base::Offset;
+using testing::add_rows;
+using testing::kNow;
+using testing::kSource;
+using testing::part;
+using testing::TestWorld;
+
+constexpr int kPartitions = 3;
+
+// A little ingester over an imaginary topic in which every partition holds offsets 0 … `records` - 1.
+class Ingester {
+ public:
+  Ingester(TestWorld& world, env::ObjectStore& store, std::uint64_t seed, int records, std::vector<int> owned)
+      : world_(world), store_(store), random_(seed), records_(records), owned_(std::move(owned)) {}
+
+  // One commit; false once all is in the table. Errors leave it closed, so that the next call opens again.
+  base::Result<bool> step() {
+    auto done = try_step();
+    if (!done) writer_.reset();
+    return done;
+  }
+
+ private:
+  base::Result<bool> try_step() {
+    if (!writer_) {
+      TRY(writer_, Writer::open(world_.spec, {}, {store_, world_.clock, random_, world_.failpoints}));
+    }
+    CommitRequest request;
+    request.topic = Topic{"logs", "id", 0};
+    for (int p = 0; p < kPartitions; ++p) request.partitions.push_back(part(p));
+    columns::Batch batch(world_.spec.declared);
+    batch.source = kSource;
+    bool more = false;
+    const auto& known = writer_->table_clock().partitions();
+    for (const int p : owned_) {
+      const auto it = known.find(part(p));
+      const auto position = it == known.end() ? -1 : it->second.position.value();
+      auto first = position + 1;
+      const auto count = std::min<std::int64_t>(records_ - first, 1 + static_cast<std::int64_t>(random_.next() % 4));
+      if (count <= 0) {
+        request.clocks.push_back({part(p), world_.clock.now(), Offset(position)});
+        continue;
+      }
+      more = true;
+      const auto arrival =
+          std::max(world_.clock.now(), it != known.end() && it->second.clock ? *it->second.clock : base::Micros(0)).value();
+      const bool gap = random_.next() % 5 == 0;  // the record is a commit marker
+      if (gap) writer_->declare_gap(kSource, base::PartitionId(p), Offset(first), Offset(first), "control", base::Micros(arrival));
+      if (gap) ++first;
+      const auto rows = static_cast<int>(count) - (gap ? 1 : 0);
+      if (rows > 0) add_rows(batch, p, first, rows, arrival, 10);
+    }
+    TRY_VOID(writer_->append(batch));
+    TRY_VOID(writer_->commit(request));
+    return more;
+  }
+
+  TestWorld& world_;
+  env::ObjectStore& store_;
+  env::SeededRandom random_;
+  std::int64_t records_;
+  std::vector<int> owned_;
+  std::unique_ptr<Writer> writer_;
+};
+
+// The chain itself is checked by Tail; this looks at what it leads to.
+void expect_each_offset_once(TestWorld& world, int records) {
+  const auto steps = testing::all_steps(world.memory);
+  ASSERT_TRUE(steps) << steps.error().message;
+  std::int64_t covered = 0, rows = 0, rows_in_files = 0;
+  for (const auto& step : *steps) {
+    for (const auto& batch : step.facts.batches)
+      for (const auto& range : batch.ranges) {
+        EXPECT_EQ(range.last.value() - range.first.value() + 1, range.rows + range.gaps);
+        covered += range.rows + range.gaps;
+        rows += range.rows;
+      }
+    for (const auto& file : step.files) {
+      rows_in_files += file.rows;
+      EXPECT_TRUE(world.memory.head("bronze/logs/" + file.path)) << file.path;
+    }
+  }
+  EXPECT_EQ(covered, std::int64_t{kPartitions} * records);
+  EXPECT_EQ(rows, rows_in_files);
+  for (int p = 0; p < kPartitions; ++p) EXPECT_EQ(steps->back().clock.partitions().at(part(p)).position, Offset(records - 1));
+  const auto report = audit(world.memory, "bronze/logs", {});
+  ASSERT_TRUE(report) << report.error().message;
+  for (const auto& finding : report->findings) ADD_FAILURE() << finding.what << " at " << finding.where;
+}
+
+// Returns the number of mutating calls a run without faults makes.
+std::int64_t run(TestWorld& world, std::uint64_t seed, int records) {
+  Ingester ingester(world, world.store, seed, records, {0, 1, 2});
+  for (int round = 0; round < 1000; ++round) {
+    world.clock.advance(base::Duration::seconds(1));
+    const auto more = ingester.step();
+    if (!more) world.store.revive();
+    if (more && !*more) return world.store.mutations();
+  }
+  ADD_FAILURE() << "seed " << seed << " never came to an end";
+  return 0;
+}
+
+TEST(WriterCrash, AtEachMutatingCallLeavesEachOffsetOnce) {
+  constexpr int kRecords = 9;
+  TestWorld clean;
+  const auto calls = run(clean, 1, kRecords);
+  expect_each_offset_once(clean, kRecords);
+  ASSERT_GE(calls, 10);
+  for (const auto fault : {env::Fault::kRefuse, env::Fault::kLostReply, env::Fault::kDieBefore, env::Fault::kDieAfter}) {
+    for (std::int64_t k = 1; k <= calls; ++k) {
+      SCOPED_TRACE("fault " + std::to_string(static_cast<int>(fault)) + " at call " + std::to_string(k));
+      TestWorld world;
+      world.store.fail_at(k, fault);
+      run(world, 1, kRecords);
+      expect_each_offset_once(world, kRecords);
+      if (::testing::Test::HasFailure()) return;
+    }
+  }
+}
+
+std::uint64_t first_seed() {
+  const auto* text = std::getenv("HEADPOND_TEST_SEED");
+  return text == nullptr ? 1 : std::strtoull(text, nullptr, 10);
+}
+
+// Two ingesters that both believe they own everything, crashes and lost replies included.
+TEST(WriterCrash, RandomHistoriesOfTwoRivalsLeaveEachOffsetOnce) {
+  constexpr int kRecords = 25;
+  const auto from = first_seed();
+  std::printf("seeds %llu-%llu (HEADPOND_TEST_SEED)\n", static_cast<unsigned long long>(from), static_cast<unsigned long long>(from + 59));
+  int fenced = 0;
+  for (std::uint64_t seed = from; seed < from + 60; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    TestWorld world;
+    env::FaultyStore other(world.memory);
+    env::SeededRandom dice(seed);
+    Ingester a(world, world.store, seed * 2, kRecords, {0, 1, 2}), b(world, other, seed * 2 + 1, kRecords, {2, 1, 0});
+    bool done = false;
+    for (int round = 0; round < 3000 && !done; ++round) {
+      world.clock.advance(base::Duration::millis(static_cast<std::int64_t>(dice.next() % 2000)));
+      const bool first = dice.next() % 2 == 0;
+      auto& store = first ? world.store : other;
+      if (dice.next() % 4 == 0) store.fail_at(1 + static_cast<std::int64_t>(dice.next() % 4), static_cast<env::Fault>(dice.next() % 4));
+      const auto more = (first ? a : b).step();
+      if (!more) store.revive();
+      if (!more && more.error().kind == base::ErrorKind::kFenced) ++fenced;
+      done = more && !*more;
+    }
+    ASSERT_TRUE(done);
+    world.store.revive();
+    expect_each_offset_once(world, kRecords);
+    if (::testing::Test::HasFailure()) return;
+  }
+  EXPECT_GT(fenced, 0);  // else nobody raced
+}
+
+}  // namespace
+}  // namespace headpond::bronze
