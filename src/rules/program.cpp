@@ -122,18 +122,29 @@ base::Result<Dictionary> parse_dictionary(std::string_view json) {
   }
 }
 
-bool bind(FoldGroup& fold, Dictionary& dictionary, std::optional<base::Micros> valid_from) {
-  bool added = false;
-  for (auto& measure : fold.measures) measure.id = id_of(dictionary, "m:" + measure.name(), added);
+bool assign_ids(FoldGroup& fold, Dictionary& dictionary, std::optional<base::Micros> valid_from) {
+  bool changed = false;
+  std::set<std::string> used;
+  for (auto& measure : fold.measures) {
+    const std::string name = "m:" + measure.name();
+    used.insert(name);
+    measure.id = id_of(dictionary, name, changed);
+  }
   for (auto& counter : fold.counters) {
     const std::string name = "c:" + counter.name(fold.measures[static_cast<std::size_t>(counter.measure)]);
+    used.insert(name);
     if (!dictionary.ids.contains(name) && valid_from) dictionary.valid_from[name] = valid_from->value();
-    counter.id = id_of(dictionary, name, added);
+    counter.id = id_of(dictionary, name, changed);
     const auto from = dictionary.valid_from.find(name);
     counter.valid_from = base::Micros(from == dictionary.valid_from.end() ? INT64_MIN : from->second);
   }
-  for (auto& rule : fold.rules) rule.id = id_of(dictionary, "r:" + rule.name, added);
-  return added;
+  for (auto& rule : fold.rules) rule.id = id_of(dictionary, "r:" + rule.name, changed);
+  // What is not counted any more must not come back under its old number with a hole in it. Rules keep theirs: a seq outlives its rule.
+  changed =
+      std::erase_if(dictionary.ids, [&](const auto& entry) { return !entry.first.starts_with("r:") && !used.contains(entry.first); }) > 0 ||
+      changed;
+  std::erase_if(dictionary.valid_from, [&](const auto& entry) { return !used.contains(entry.first); });
+  return changed;
 }
 
 }  // namespace headpond::rules

@@ -59,7 +59,7 @@ struct GroupDraft {
 // What one pass over rows yields per key and fine slice.
 struct Measure {
   enum class Kind { kCount = 0, kPresence = 1 };  // presence: the newest slice of `ts` with such a row, late ones included
-  int id = -1;                                    // in the state; given by bind()
+  int id = -1;                                    // in the state; given by assign_ids()
   Kind kind = Kind::kCount;
   Predicate predicate;
   std::string name() const;  // canonical: "count:<sql>"
@@ -72,7 +72,7 @@ struct Counter {
   base::Duration window;
   base::Duration coarse;       // the trailing edge moves by this; window and coarse are multiples of the interval
   base::Duration seen_within;  // of presence
-  base::Micros valid_from{0};  // it has seen rows with ts from here on; given by bind()
+  base::Micros valid_from{0};  // it has seen rows with ts from here on; given by assign_ids()
   std::string name(const Measure& measure_of_it) const;
 };
 
@@ -132,7 +132,8 @@ struct Dictionary {
 };
 base::Result<Dictionary> parse_dictionary(std::string_view json);
 
-// Gives `fold` the ids of `dictionary`; names it does not have are added, new counters with `valid_from`. Returns whether any was added.
-bool bind(FoldGroup& fold, Dictionary& dictionary, std::optional<base::Micros> valid_from);
+// Gives `fold` the ids of `dictionary`. Names it does not have are added, new counters as seeing rows with ts ≥ `valid_from` only; measures
+// and counters that `fold` does not have are dropped. Returns whether the dictionary changed.
+bool assign_ids(FoldGroup& fold, Dictionary& dictionary, std::optional<base::Micros> valid_from);
 
 }  // namespace headpond::rules
