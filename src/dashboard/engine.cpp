@@ -31,6 +31,15 @@ double promise_of(const spec::Topology& topology, const spec::Branch& branch) {
   return promise;
 }
 
+// What a complete minute lacks, for people.
+std::string incomplete(const std::vector<bronze::Stalled>& stalled) {
+  std::string text;
+  for (const auto& one : stalled)
+    text += (text.empty() ? "complete but for " : ", ") + one.partition.source + " partition " +
+            std::to_string(one.partition.partition.value()) + " (" + one.reason + ")";
+  return text;
+}
+
 class BatchEngine final : public Engine {
  public:
   BatchEngine(const spec::Topology& topology, const spec::Branch& branch, World world, Limits limits)
@@ -77,7 +86,7 @@ class BatchEngine final : public Engine {
   base::Micros next_trigger_;  // wall clock; the first batch need not wait
   base::Version reached_version_{-1};
   std::optional<base::Micros> smallest_clock_;  // at reached_version_
-  std::size_t stalled_ = 0;
+  std::vector<bronze::Stalled> stalled_;
   base::Micros published_at_;
   std::int64_t rows_since_ = 0;  // read since rate_at_
   base::Duration rate_at_;
@@ -124,7 +133,7 @@ base::Result<bool> BatchEngine::open_tail() {
 void BatchEngine::reached() {
   reached_version_ = tail_->version();
   smallest_clock_ = tail_->clock().smallest_unstalled();
-  stalled_ = tail_->clock().stalled().size();
+  stalled_ = tail_->clock().stalled();
 }
 
 base::Result<bool> BatchEngine::step() {
@@ -134,7 +143,8 @@ base::Result<bool> BatchEngine::step() {
     return false;
   }
   TRY(bool more, read_versions());
-  if (!pending_.empty() && (full() || world_.clock.now() >= next_trigger_)) {
+  // A batch that is due still takes everything that is there, so it first reads to the newest version.
+  if (!pending_.empty() && (full() || (!more && world_.clock.now() >= next_trigger_))) {
     const bool whole = !full();
     TRY_VOID(run_batch());
     if (whole) schedule_next();
@@ -231,7 +241,8 @@ void BatchEngine::refresh_status() {
   if (smallest_clock_) status_.complete_until = base::floor_to(*smallest_clock_ - rollups_.allowed_lateness, base::kMinute);
   status_.figures["pending_rows"] = static_cast<double>(pending_.rows);
   status_.figures["late_rows"] = static_cast<double>(late_rows_);
-  status_.figures["stalled_partitions"] = static_cast<double>(stalled_);
+  status_.figures["stalled_partitions"] = static_cast<double>(stalled_.size());
+  status_.message = incomplete(stalled_);
 }
 
 base::Result<void> BatchEngine::publish() {
