@@ -55,6 +55,12 @@ std::string raw_expression(std::string_view relation) {
   return relation.empty() ? "raw" : std::string(relation) + ".raw";
 }
 
+std::string row_facts_query(const std::string& local_path, const std::vector<delta::Field>& schema) {
+  const bool has_tenant = std::ranges::any_of(schema, [](const auto& f) { return f.name == "tenant" && f.type == "string"; });
+  return std::string("SELECT source, kafka_partition, kafka_offset, record_index, arrival, ") + (has_tenant ? "tenant" : "NULL::VARCHAR") +
+         ", bytes, error IS NOT NULL, " + raw_expression() + " FROM " + scan_expression({local_path}, schema);
+}
+
 base::Result<std::vector<std::string>> local_paths(const env::ObjectStore& store, const std::string& table_root,
                                                    const std::vector<DataFile>& files) {
   std::vector<std::string> out;

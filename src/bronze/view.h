@@ -30,6 +30,10 @@ std::string scan_expression(const std::vector<std::string>& local_paths, const s
 // packed form can take its place. `relation` is the alias of the bronze relation, empty if there is only one.
 std::string raw_expression(std::string_view relation = "");
 
+// A query over one local file whose rows are RowFacts (bronze/audit.h), in file order: source, kafka_partition, kafka_offset, record_index,
+// arrival (µs), tenant (text, NULL), bytes, error (boolean), raw (bytes, NULL).
+std::string row_facts_query(const std::string& local_path, const std::vector<delta::Field>& schema);
+
 // The local files of these data files, in their order. Errors: kInvalid: the store is not a local directory.
 base::Result<std::vector<std::string>> local_paths(const env::ObjectStore& store, const std::string& table_root,
                                                    const std::vector<DataFile>& files);
