@@ -10,7 +10,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -45,7 +44,6 @@ struct NotifierOptions {
   base::Duration resend_interval = base::Duration::minutes(1);  // of firing alerts to Alertmanager
   base::Duration table_interval = base::Duration::seconds(2);   // between writes of the pages table
   base::Duration give_up_after = base::Duration::hours(24);     // then the transition is a dead letter
-  std::map<std::string, int> rule_limits;                       // by rule: pages at a time; absent = no limit
 };
 
 // All borrowed; must outlive the Notifier.

@@ -16,21 +16,36 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/ids.h"
 #include "base/result.h"
 #include "env/object_store.h"
+#include "notify/receipts.h"
 #include "rules/transition.h"
 #include "state/store.h"
 
 namespace headpond::notify {
 
+struct Delivery {
+  rules::Transition transition;
+  std::string target;
+  std::optional<ReceiptStatus> decision;  // set: not to be sent, only receipted
+  std::string dedup_key;                  // what the target knows the page by
+};
+
+// Rule of the page that says that a target does not take its pages; its key is {"target":"<name>"}. Sent to the other targets, where there
+// are.
+inline constexpr const char* kUndeliverableRule = "headpond/PageUndeliverable";
+std::string undeliverable_key(const std::string& target);
+
 class Outbox {
  public:
   virtual ~Outbox() = default;
-  // What identity is already held or has a receipt is passed over.
+  // What identity is already held or has a receipt is passed over. `send` = false is recorded without being sent; the same identity may
+  // come again with true. `settles_announcement` is recorded beside the page of the same identity.
   virtual void add(std::vector<rules::Transition> transitions) = 0;
   // Adds to `batch` the entries made since the last staged batch and removes those whose receipts are durable. Call right before
   // Store::write; confirm() after it succeeded.
@@ -38,25 +53,36 @@ class Outbox {
   virtual void confirm() = 0;
   // Transitions that lack a receipt of some target.
   virtual std::size_t pending() const = 0;
-
-  // The engine's settled boundary: what settled before the generation was claimed is recorded, not sent, once the boundary has passed the
-  // claim; what is firing then is sent.
+  // Every transition up to the settled boundary `boundary` has been added. After one window beyond the claim of a new generation, pages
+  // that an older generation left open and this one has not confirmed are resolved.
   virtual void settled_to(base::Micros boundary) = 0;
   // While true nothing is sent; when it ends each key collapses to its latest state and what is passed over gets the receipt "superseded".
   // Set after opening an older state; cleared when the versions that were there at open have been replayed.
   virtual void replaying(bool on) = 0;
+
+  // The notifier's side.
+
+  // What `target` is to hear next, at most one transition a key, and only when every earlier one of that key has a durable receipt; of
+  // transitions decided not to be sent (`decision`) all that stand first in their key's line.
+  virtual std::vector<Delivery> due(const std::string& target, std::size_t limit) const = 0;
+  // `receipts` are durable at `place`.
+  virtual void apply(ReceiptPlace place, const std::vector<Receipt>& receipts) = 0;
+  // Pages `target` has open, of whose key nothing is pending.
+  virtual std::vector<rules::Transition> open_pages(const std::string& target) const = 0;
+  // A page of the notifier's own making: fires or resolves alert `rule` for `key` (as in TransitionId) unless it stands so already.
+  virtual void report(rules::Transition page) = 0;
+  virtual ReceiptPlace newest_receipt() const = 0;
 };
 
 struct OutboxOptions {
   std::string pages_root;  // "pages/<branch>"; receipts lie in "<pages_root>/_receipts/"
   std::int64_t generation = 0;
-  base::Micros claimed_at;           // of that generation
+  base::Micros claimed_at;           // when that generation was claimed
   std::vector<std::string> targets;  // names; each transition needs a receipt from each
 };
 
-class DurableOutbox;
-// Loads what `state` holds below "o/" and the receipts written since. Borrows `state` only during the call.
+// Loads what `state` holds below "o/" and the receipts written since. Borrows `state` and `objects` only during the call.
 // Errors: kRetry: store unreachable. kCorrupt: a row or receipt that cannot be read. kInvalid: written by a newer version.
-base::Result<std::unique_ptr<DurableOutbox>> open_outbox(state::Store& state, env::ObjectStore& objects, const OutboxOptions& options);
+base::Result<std::unique_ptr<Outbox>> open_outbox(state::Store& state, env::ObjectStore& objects, const OutboxOptions& options);
 
 }  // namespace headpond::notify

@@ -1,0 +1,93 @@
+// The outbox over a state store: what notify/outbox.h promises. Only this folder includes it.
+//
+// Rows: "o/e/…" a transition that lacks receipts; "o/d/…" the last receipt of one (target, generation, rule, key), with the firing
+// transition while its page is open; "o/c" the newest receipt object those rows reflect. Receipts after it are read from the object store
+// at open.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "notify/outbox.h"
+
+namespace headpond::notify {
+
+// A key's line at one target, in one generation.
+struct Line {
+  std::string target;
+  std::int64_t generation = 0;
+  std::string rule, key;
+  auto operator<=>(const Line&) const = default;
+};
+Line line_of(const std::string& target, const rules::TransitionId& id);
+
+// How far a line has durable receipts.
+struct LineState {
+  std::int64_t seq = 0;                              // the last one receipted: every seq up to it is
+  ReceiptStatus status = ReceiptStatus::kDelivered;  // of that one
+  std::optional<rules::Transition> open;             // the delivered firing transition whose resolve was not delivered
+  std::string dedup_key;                             // of that page
+  void apply(const Receipt& receipt);
+};
+
+class DurableOutbox final : public Outbox {
+ public:
+  DurableOutbox(OutboxOptions options) : options_(std::move(options)) {}
+  // Fills an object that holds nothing yet.
+  base::Result<void> load(state::Store& state, env::ObjectStore& objects);
+
+  void add(std::vector<rules::Transition> transitions) override;
+  void stage(state::WriteBatch& batch) override;
+  void confirm() override;
+  std::size_t pending() const override;
+  void settled_to(base::Micros boundary) override;
+  void replaying(bool on) override;
+  std::vector<Delivery> due(const std::string& target, std::size_t limit) const override;
+  void apply(ReceiptPlace place, const std::vector<Receipt>& receipts) override;
+  std::vector<rules::Transition> open_pages(const std::string& target) const override;
+  void report(rules::Transition page) override;
+  ReceiptPlace newest_receipt() const override;
+
+ private:
+  struct Id {
+    rules::TransitionId transition;
+    bool settles = false;  // the settled fields of an announced one: a record of its own
+    auto operator<=>(const Id&) const = default;
+  };
+  struct Entry {
+    rules::Transition transition;
+    std::map<std::string, std::optional<ReceiptStatus>> waiting;  // targets without a receipt → decided not to send
+  };
+  using Entries = std::map<Id, Entry>;
+
+  static std::string row_of(const Id& id);
+  static std::string row_of(const Line& line);
+  base::Result<void> load_rows(state::Store& state);
+  std::vector<std::string> targets_of(const rules::Transition& transition) const;
+  bool has_receipt(const std::string& target, const rules::Transition& transition) const;
+  void add_one(rules::Transition transition);
+  void apply_one(const Receipt& receipt);
+  void close_older(const Line& line);
+  const LineState* open_in_older_generation(const Line& line) const;
+  Delivery delivery_of(const Id& id, const Entry& entry, const Line& line, std::optional<ReceiptStatus> decision) const;
+  void collapse();
+  void collapse_line(const Line& line, std::vector<Entry*> entries);
+  void note_older_open();
+
+  const OutboxOptions options_;
+  mutable std::mutex mutex_;
+  Entries entries_;
+  std::map<Line, LineState> lines_;
+  ReceiptPlace newest_;
+  bool replaying_ = false;
+  std::set<Line> older_open_;  // pages older generations left open
+  // Rows that differ from the state store's. stage() hands over both; confirm() forgets what was handed over.
+  std::map<std::string, std::optional<std::string>> dirty_, staged_;
+};
+
+}  // namespace headpond::notify

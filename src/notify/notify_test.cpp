@@ -1,0 +1,436 @@
+// The whole of it, driven by step() over a fake world.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "env/fake.h"
+#include "notify/codec.h"
+#include "notify/generation.h"
+#include "notify/lease.h"
+#include "notify/notifier.h"
+#include "notify/outbox.h"
+
+namespace headpond::notify {
+namespace {
+
+namespace fs = std::filesystem;
+using base::Duration;
+using base::ErrorKind;
+using base::Micros;
+using rules::Transition;
+using rules::TransitionKind;
+
+Transition page(const std::string& rule, const std::string& key, std::int64_t seq, Micros boundary) {
+  Transition t;
+  t.id = {1, rule, key, seq};
+  t.kind = seq % 2 == 1 ? TransitionKind::kFiring : TransitionKind::kResolved;
+  t.boundary = boundary;
+  t.began_at = boundary;
+  t.value = 7;
+  t.version = base::Version(3);
+  t.labels = {{"alertname", "A"}, {"host.name", "h"}};
+  t.annotations = {{"summary", "s"}};
+  t.window = Duration::minutes(1);
+  return t;
+}
+
+const TargetConfig kHook{.name = "hook", .kind = TargetKind::kWebhook, .urls = {"http://hook/"}, .secret = "k"};
+const TargetConfig kConsole{.name = "console", .kind = TargetKind::kStdout, .urls = {}, .secret = ""};
+const TargetConfig kAlertmanager{.name = "am", .kind = TargetKind::kAlertmanager, .urls = {"http://am1", "http://am2/"}, .secret = ""};
+
+// One process: its state directory, outbox and notifier. Dropping it is a crash.
+struct Process {
+  std::unique_ptr<state::Store> state;
+  std::unique_ptr<Outbox> outbox;
+  std::unique_ptr<Notifier> notifier;
+
+  void stage() {
+    state::WriteBatch batch;
+    outbox->stage(batch);
+    ASSERT_TRUE(state->write(batch));
+    outbox->confirm();
+  }
+};
+
+class NotifyTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = (fs::temp_directory_path() / "headpond-notify-XXXXXX").string();
+    root_ = ::mkdtemp(pattern.data());
+    http_.respond = [this](const env::HttpRequest& request) -> base::Result<env::HttpResponse> {
+      if (down_.contains(request.url)) return base::fail(ErrorKind::kRetry, "refused");
+      const auto body = nlohmann::json::parse(request.body);
+      if (!body.is_array()) {
+        const auto& id = body["id"];
+        heard_.push_back(id["key"].get<std::string>() + "#" + std::to_string(id["seq"].get<int>()));
+      }
+      return env::HttpResponse{.status = status_, .body = "", .headers = {}};
+    };
+  }
+  void TearDown() override { fs::remove_all(root_); }
+
+  Process start(const std::vector<TargetConfig>& targets, const std::string& directory = "a", std::int64_t generation = 1) {
+    Process p;
+    p.state = state::Store::open(root_ + "/" + directory + "/state").value();
+    OutboxOptions options{.pages_root = "pages/p", .generation = generation, .claimed_at = Micros(0), .targets = {}};
+    for (const auto& target : targets) options.targets.push_back(target.name);
+    auto outbox = open_outbox(*p.state, store_, options);
+    if (!outbox) return p;
+    p.outbox = std::move(*outbox);
+    NotifierOptions notifier{.branch = "p", .pages_root = "pages/p", .local_directory = root_ + "/" + directory + "/notify"};
+    p.notifier =
+        Notifier::open(notifier, targets, *p.outbox,
+                       {store_, clock_, random_, http_, failpoints_, [this](const std::string& text) { printed_.push_back(text); }})
+            .value();
+    return p;
+  }
+
+  // Steps until idle; the errors on the way.
+  std::vector<ErrorKind> run(Process& p, int steps = 20) {
+    std::vector<ErrorKind> errors;
+    for (int i = 0; i < steps; ++i) {
+      const auto more = p.notifier->step();
+      if (!more) errors.push_back(more.error().kind);
+      if (more && !*more) break;
+    }
+    return errors;
+  }
+
+  std::vector<Receipt> receipts() {
+    std::vector<Receipt> all;
+    const auto objects = read_receipts(memory_, "pages/p", {});
+    for (const auto& object : objects.value()) all.insert(all.end(), object.receipts.begin(), object.receipts.end());
+    return all;
+  }
+  std::vector<std::string> receipted() {
+    std::vector<std::string> all;
+    for (const auto& r : receipts()) {
+      all.push_back(r.target + " " + r.transition.id.key + "#" + std::to_string(r.transition.id.seq) + " " +
+                    std::string(to_string(r.status)));
+    }
+    return all;
+  }
+
+  std::string root_;
+  env::FakeClock clock_;
+  env::SeededRandom random_{7};
+  env::MemoryStore memory_{&clock_};
+  env::FaultyStore store_{memory_};
+  env::FakeHttpClient http_;
+  env::FakeFailpoints failpoints_;
+  std::set<std::string> down_;
+  int status_ = 200;
+  std::vector<std::string> heard_, printed_;
+};
+
+using Strings = std::vector<std::string>;
+
+TEST_F(NotifyTest, DeliversInOrderPerKeyWithOneReceiptEach) {
+  auto p = start({kHook, kConsole});
+  p.outbox->add({page("r", "a", 1, clock_.now()), page("r", "a", 2, clock_.now()), page("r", "b", 1, clock_.now())});
+  clock_.advance(Duration::millis(1500));
+  EXPECT_TRUE(run(p).empty());
+  EXPECT_EQ(heard_, (Strings{"a#1", "b#1", "a#2"}));
+  EXPECT_EQ(printed_.size(), 3u);
+  EXPECT_EQ(p.outbox->pending(), 0u);
+  EXPECT_EQ(receipts().size(), 6u);
+  EXPECT_EQ(receipts().front().event_to_page_ms(), 1500);
+  EXPECT_EQ(failpoints_.hits["notify.after_send"], 2);
+  // The same again is passed over.
+  p.outbox->add({page("r", "a", 1, clock_.now()), page("r", "a", 2, clock_.now())});
+  EXPECT_TRUE(run(p).empty());
+  EXPECT_EQ(heard_.size(), 3u);
+}
+
+TEST_F(NotifyTest, WebhookIsSignedAndCarriesOneKeyForEveryDelivery) {
+  auto p = start({kHook});
+  p.outbox->add({page("r", "a", 1, clock_.now())});
+  run(p);
+  ASSERT_EQ(http_.requests.size(), 1u);
+  std::map<std::string, std::string> headers(http_.requests[0].headers.begin(), http_.requests[0].headers.end());
+  EXPECT_EQ(headers["X-Headpond-Signature"], "sha256=" + hmac_sha256_hex("k", http_.requests[0].body));
+  EXPECT_EQ(headers["Idempotency-Key"], idempotency_key({1, "r", "a", 1}));
+  EXPECT_NE(idempotency_key({1, "r", "a", 1}), idempotency_key({1, "r", "a", 2}));
+  EXPECT_NE(idempotency_key({1, "r", "a", 1}), idempotency_key({2, "r", "a", 1}));
+  EXPECT_EQ(dedup_key({1, "r", "a", 1}), dedup_key({1, "r", "a", 2}));
+  EXPECT_NE(dedup_key({1, "r", "a", 1}), dedup_key({1, "r", "a", 3}));
+  // RFC 4231, test case 2.
+  EXPECT_EQ(hmac_sha256_hex("Jefe", "what do ya want for nothing?"), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+}
+
+TEST_F(NotifyTest, ADeadTargetHoldsUpNoOtherAndIsTriedAgainWithBackoff) {
+  down_ = {"http://hook/"};
+  auto p = start({kHook, kConsole});
+  p.outbox->add({page("r", "a", 1, clock_.now()), page("r", "a", 2, clock_.now())});
+  run(p);
+  EXPECT_EQ(printed_.size(), 2u);
+  const auto tried = http_.requests.size();
+  run(p);
+  EXPECT_EQ(http_.requests.size(), tried) << "no request before the backoff is over";
+  clock_.advance(Duration::seconds(1));
+  run(p);
+  EXPECT_GT(http_.requests.size(), tried);
+  EXPECT_EQ(p.outbox->pending(), 2u);
+  down_.clear();
+  clock_.advance(Duration::seconds(30));
+  run(p);
+  EXPECT_EQ(heard_, (Strings{"a#1", "a#2"}));
+}
+
+TEST_F(NotifyTest, ARefusedPageIsADeadLetterAndTheOthersSayItsTarget) {
+  status_ = 400;
+  auto p = start({kHook, kConsole});
+  p.outbox->add({page("r", "a", 1, clock_.now())});
+  run(p);
+  EXPECT_EQ(receipted(), (Strings{"console a#1 delivered", "hook a#1 dead", "console {\"target\":\"hook\"}#1 delivered"}));
+  EXPECT_EQ(p.notifier->status().dead, 1);
+  EXPECT_EQ(p.outbox->pending(), 0u);
+  status_ = 200;
+  p.outbox->add({page("r", "a", 2, clock_.now())});
+  clock_.advance(Duration::minutes(2));
+  run(p);
+  EXPECT_EQ(receipted().back(), "console {\"target\":\"hook\"}#2 delivered");
+}
+
+TEST_F(NotifyTest, AlertmanagerHearsOnEveryPeerAndAgainWhileFiring) {
+  auto p = start({kAlertmanager});
+  p.outbox->add({page("r", "a", 1, clock_.now())});
+  run(p);
+  ASSERT_GE(http_.requests.size(), 2u);
+  EXPECT_EQ(http_.requests[0].url, "http://am1/api/v2/alerts");
+  EXPECT_EQ(http_.requests[1].url, "http://am2/api/v2/alerts");
+  auto alert = nlohmann::json::parse(http_.requests[0].body).at(0);
+  EXPECT_EQ(alert["labels"]["host_name"], "h");
+  EXPECT_GT(alert["endsAt"].get<std::string>(), alert["startsAt"].get<std::string>());
+  http_.requests.clear();
+  down_ = {"http://am1/api/v2/alerts"};
+  clock_.advance(Duration::minutes(1));
+  run(p);
+  ASSERT_EQ(http_.requests.size(), 2u) << "resent to both";
+  p.outbox->add({page("r", "a", 2, clock_.now())});
+  run(p);
+  EXPECT_EQ(receipted().back(), "am a#2 delivered") << "one peer's acceptance is enough";
+  http_.requests.clear();
+  clock_.advance(Duration::minutes(5));
+  run(p);
+  EXPECT_TRUE(http_.requests.empty()) << "what is resolved is not resent";
+}
+
+TEST_F(NotifyTest, RecordedTransitionsAreNotSentAndTheStillFiringOneIs) {
+  auto p = start({kHook});
+  auto recorded = page("r", "a", 1, clock_.now());
+  recorded.send = false;
+  p.outbox->add({recorded});
+  run(p);
+  EXPECT_TRUE(heard_.empty());
+  EXPECT_EQ(receipted(), (Strings{"hook a#1 recorded"}));
+  p.outbox->add({page("r", "a", 1, clock_.now())});
+  run(p);
+  EXPECT_EQ(heard_, (Strings{"a#1"}));
+  p.outbox->add({recorded, page("r", "a", 1, clock_.now())});
+  run(p);
+  EXPECT_EQ(heard_, (Strings{"a#1"})) << "a replay of both changes nothing";
+  auto settled = page("r", "a", 1, clock_.now());
+  settled.settles_announcement = true;
+  p.outbox->add({settled});
+  p.outbox->add({settled});
+  run(p);
+  EXPECT_EQ(receipted().back(), " a#1 settled");
+  EXPECT_EQ(receipts().size(), 3u);
+}
+
+TEST_F(NotifyTest, AfterAReplayEachKeyCollapsesToItsLatestState) {
+  {
+    auto p = start({kHook});
+    p.outbox->add({page("r", "open", 1, clock_.now())});
+    run(p);
+  }
+  auto p = start({kHook});
+  p.outbox->replaying(true);
+  for (int seq = 1; seq <= 5; ++seq) p.outbox->add({page("r", "open", seq, clock_.now())});
+  for (int seq = 1; seq <= 4; ++seq) p.outbox->add({page("r", "over", seq, clock_.now())});
+  for (int seq = 1; seq <= 3; ++seq) p.outbox->add({page("r", "new", seq, clock_.now())});
+  run(p);
+  EXPECT_EQ(heard_, (Strings{"open#1"}));
+  p.outbox->replaying(false);
+  run(p);
+  // The page that is open is resolved before the next one fires; what came and went unheard stays unheard.
+  EXPECT_EQ(heard_, (Strings{"open#1", "new#3", "open#2", "open#5"}));
+  EXPECT_EQ(p.outbox->pending(), 0u);
+  int superseded = 0;
+  for (const auto& line : receipted()) superseded += line.ends_with("superseded") ? 1 : 0;
+  EXPECT_EQ(superseded, 2 + 4 + 2);
+}
+
+TEST_F(NotifyTest, WhatWasStagedSurvivesACrashAndWhatHasAReceiptIsNotSentAgain) {
+  {
+    auto p = start({kHook});
+    p.outbox->add({page("r", "a", 1, clock_.now())});
+    run(p);
+    p.outbox->add({page("r", "b", 1, clock_.now())});
+    p.stage();
+  }
+  auto p = start({kHook});
+  EXPECT_EQ(p.outbox->pending(), 1u);
+  p.outbox->add({page("r", "a", 1, clock_.now())});
+  run(p);
+  EXPECT_EQ(heard_, (Strings{"a#1", "b#1"}));
+  p.stage();
+  int rows = 0;
+  ASSERT_TRUE(p.state->scan("o/e/", [&](std::string_view, std::string_view) { return ++rows > 0; }));
+  EXPECT_EQ(rows, 0) << "rows of receipted transitions go with the next batch";
+}
+
+TEST_F(NotifyTest, ALostMachineKnowsFromTheReceiptsWhatWasSent) {
+  {
+    auto p = start({kHook, kAlertmanager});
+    p.outbox->add({page("r", "a", 1, clock_.now())});
+    run(p);
+  }
+  clock_.advance(Duration::seconds(10));
+  auto p = start({kHook, kAlertmanager}, "b");
+  run(p);
+  clock_.advance(Duration::seconds(6));
+  p.outbox->add({page("r", "a", 1, clock_.now()), page("r", "a", 2, clock_.now())});
+  run(p);
+  EXPECT_EQ(heard_, (Strings{"a#1", "a#2"}));
+}
+
+TEST_F(NotifyTest, ANewGenerationGoesOnUnderTheOldDedupKeyAndResolvesWhatItDoesNotConfirm) {
+  {
+    auto p = start({kHook});
+    p.outbox->add({page("r", "kept", 1, clock_.now()), page("r", "gone", 1, clock_.now())});
+    run(p);
+    ASSERT_TRUE(p.notifier->drain());
+  }
+  auto p = start({kHook}, "b", 2);
+  auto firing = page("r", "kept", 1, clock_.now());
+  firing.id.generation = 2;
+  p.outbox->add({firing});
+  run(p);
+  EXPECT_EQ(receipted().back(), "hook kept#1 confirmed");
+  p.outbox->settled_to(Micros(0) + Duration::minutes(2));
+  run(p);
+  EXPECT_EQ(heard_, (Strings{"kept#1", "gone#1", "gone#2"})) << "order within a step is by key";
+  auto resolved = page("r", "kept", 2, clock_.now());
+  resolved.id.generation = 2;
+  p.outbox->add({resolved});
+  run(p);
+  EXPECT_EQ(nlohmann::json::parse(http_.requests.back().body)["dedup_key"], dedup_key({1, "r", "kept", 1}));
+}
+
+// Whatever call the process dies at, and however, the next one completes: each page at least once, in order, never after its resolve.
+TEST_F(NotifyTest, ACrashAtEachStepLosesNothingAndKeepsOrder) {
+  for (const auto fault : {env::Fault::kDieBefore, env::Fault::kDieAfter, env::Fault::kLostReply, env::Fault::kRefuse}) {
+    for (int step = 1; step < 30; ++step) {
+      SCOPED_TRACE("fault " + std::to_string(static_cast<int>(fault)) + " at call " + std::to_string(step));
+      fs::remove_all(root_);
+      const auto listed = memory_.list("");
+      for (const auto& object : *listed) ASSERT_TRUE(memory_.remove(object.path));
+      heard_.clear();
+      const Micros t = clock_.now();
+      const std::vector<Transition> made = {page("r", "a", 1, t), page("r", "b", 1, t), page("r", "a", 2, t), page("r", "a", 3, t)};
+      bool reached = false;
+      {
+        auto p = start({kHook});
+        store_.fail_at(step, fault);
+        p.outbox->add({made[0], made[1]});
+        run(p, 6);
+        p.stage();
+        p.outbox->add({made[2], made[3]});
+        run(p, 6);
+        reached = store_.dead() || fault == env::Fault::kLostReply || fault == env::Fault::kRefuse;
+      }
+      store_.revive();
+      auto p = start({kHook});
+      p.outbox->add(made);  // the engine replays what came after its last batch
+      for (int i = 0; i < 20 && p.outbox->pending() > 0; ++i) {
+        run(p);
+        clock_.advance(Duration::seconds(1));
+      }
+      EXPECT_EQ(p.outbox->pending(), 0u);
+      ASSERT_TRUE(p.notifier->drain());
+      Strings a;
+      for (const auto& h : heard_) {
+        if (h[0] == 'a' && (a.empty() || a.back() != h)) a.push_back(h);
+      }
+      EXPECT_EQ(a, (Strings{"a#1", "a#2", "a#3"}));
+      EXPECT_EQ(std::count(heard_.begin(), heard_.end(), "b#1") >= 1, true);
+      EXPECT_LE(heard_.size(), 6u) << "a repeat only around the fault";
+      if (!reached) break;
+    }
+  }
+}
+
+TEST(Generation, IsClaimedOnceEach) {
+  env::MemoryStore store;
+  EXPECT_EQ(newest_generation(store, "pages/p").value(), std::nullopt);
+  EXPECT_EQ(claim_generation(store, "pages/p", Micros(5)).value(), 1);
+  EXPECT_EQ(claim_generation(store, "pages/p", Micros(9)).value(), 2);
+  EXPECT_EQ(newest_generation(store, "pages/p").value()->number, 2);
+  EXPECT_EQ(read_generation(store, "pages/p", 1)->claimed_at, Micros(5));
+  EXPECT_EQ(read_generation(store, "pages/p", 3).error().kind, ErrorKind::kNotFound);
+}
+
+class LeaseTest : public testing::Test {
+ protected:
+  Lease make(const std::string& holder) { return Lease(store_, clock_, random_, {.root = "l", .holder = holder}); }
+  env::MemoryStore memory_;
+  env::FaultyStore store_{memory_};
+  env::FakeClock clock_;
+  env::SeededRandom random_;
+};
+
+TEST_F(LeaseTest, ASuccessorWaitsLeaseAndGraceFromTheLastRenewal) {
+  Lease a = make("a"), b = make("b");
+  EXPECT_TRUE(a.acquire().value());
+  EXPECT_FALSE(b.acquire().value());
+  clock_.advance(Duration::seconds(2));
+  ASSERT_TRUE(a.keep());
+  EXPECT_FALSE(b.acquire().value());
+  clock_.advance(Duration::millis(4999));
+  EXPECT_EQ(a.remaining(), Duration(0));
+  EXPECT_FALSE(b.acquire().value());
+  clock_.advance(Duration::millis(1));
+  EXPECT_TRUE(b.acquire().value());
+  EXPECT_EQ(b.epoch(), 2);
+  EXPECT_EQ(a.keep().error().kind, ErrorKind::kFenced);
+  EXPECT_FALSE(a.acquire().value());
+}
+
+TEST_F(LeaseTest, AReleaseAndAnEarlierProcessOfTheSameDirectoryNeedNoWait) {
+  Lease a = make("a"), b = make("b");
+  EXPECT_TRUE(a.acquire().value());
+  ASSERT_TRUE(a.release());
+  EXPECT_TRUE(b.acquire().value());
+  Lease b_again = make("b");
+  EXPECT_TRUE(b_again.acquire().value());
+  EXPECT_EQ(b_again.epoch(), 3);
+  EXPECT_EQ(b.remaining() > Duration(0), true) << "dead processes do not notice";
+}
+
+TEST_F(LeaseTest, AHolderThatSleptThroughTakeoversIsFencedThoughItsNumberIsFree) {
+  Lease a = make("a"), b = make("b");
+  EXPECT_TRUE(a.acquire().value());
+  EXPECT_FALSE(b.acquire().value());
+  clock_.advance(Duration::seconds(5));
+  EXPECT_TRUE(b.acquire().value());
+  for (int i = 0; i < 10; ++i) {
+    clock_.advance(Duration::seconds(2));
+    ASSERT_TRUE(b.keep());
+  }
+  EXPECT_EQ(memory_.list("l/")->size(), 2u);
+  EXPECT_EQ(a.keep().error().kind, ErrorKind::kFenced);
+  ASSERT_TRUE(b.keep());
+}
+
+TEST_F(LeaseTest, ALostReplyIsStillOurs) {
+  Lease a = make("a");
+  store_.fail_at(1, env::Fault::kLostReply);
+  EXPECT_TRUE(a.acquire().value());
+  EXPECT_EQ(a.remaining(), Duration::seconds(3));
+}
+
+}  // namespace
+}  // namespace headpond::notify
