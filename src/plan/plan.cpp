@@ -121,8 +121,11 @@ class Planner {
   // Core-seconds of one run over those there are from its start to its deadline: the next run's start, or for a batch the promised report.
   double throughput_need(const BranchPlan& plan, const Run& run) const {
     double until_deadline_s = run.period_s;
-    if (*plan.branch.rhythm == Rhythm::kBatch) until_deadline_s = plan.freshness.to_seconds() - schedule_wait_s(plan.branch.schedule);
-    return until_deadline_s <= 0 ? 1e9 : run.core_seconds / (run.cores * until_deadline_s);
+    if (*plan.branch.rhythm == Rhythm::kBatch) {
+      const double left_s = plan.freshness.to_seconds() - schedule_wait_s(plan.branch.schedule);
+      if (left_s > 0) until_deadline_s = left_s;  // else the freshness rule refuses it: here it need only end before the next
+    }
+    return run.core_seconds / (run.cores * until_deadline_s);
   }
 
   const spec::Topology& topology_;

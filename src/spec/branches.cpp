@@ -86,7 +86,8 @@ void load_serves(Context& context, Fields& fields, const Topology& topology, Bra
   if (node->kind == Node::Kind::kList && node->items.empty())
     context.report(node->place, fields.path_of("serves") + ": found an empty list; expected consumers");
   std::vector<std::string> names;
-  for (const auto& consumer : topology.consumers) names.push_back(consumer.name);
+  for (const auto& consumer : topology.consumers)
+    if (std::find(names.begin(), names.end(), consumer.name) == names.end()) names.push_back(consumer.name);
   for (std::size_t i = 0; i < branch.serves.size(); ++i) {
     const auto& name = branch.serves[i];
     const Place& place = node->kind == Node::Kind::kList && i < node->items.size() ? node->items[i]->place : node->place;
@@ -113,7 +114,7 @@ void load_timing(Context& context, Fields& fields, Branch& branch) {
   if (node->kind != Node::Kind::kScalar || schedule.empty()) return;
   const auto cron = base::Cron::parse(schedule);
   if (!cron)
-    context.report(node->place, fields.what() + "." + cron.error().message);
+    context.report(node->place, fields.path_of("schedule") + cron.error().message.substr(std::string_view("schedule").size()));
   else if (!cron->next_at_or_after(base::Micros(0)))
     context.report(node->place, fields.path_of("schedule") + ": found " + describe(*node) + ", which no day of any year fits");
   else
@@ -143,9 +144,11 @@ void load_branch(Context& context, const Node& node, Topology& out) {
     for (const auto& key : own_keys(other))
       if (!known || other == branch.kind)
         keys.push_back(key);
-      else if (const Node* stray = node.find(key))
-        context.report(stray->place, "`" + key + "` belongs to a " + std::string(to_string(other)) + "; this branch is a " +
-                                         kKinds[static_cast<std::size_t>(branch.kind)]);
+      else
+        for (const auto& entry : node.entries)
+          if (entry.key == key)
+            context.report(entry.place,
+                           "`" + key + "` is for branches of kind " + std::string(to_string(other)) + "; this one is a " + kind_node->text);
   const Node* name = node.kind == Node::Kind::kMap ? node.find("name") : nullptr;
   const std::string what = name == nullptr || name->kind != Node::Kind::kScalar ? "a branch" : "branch " + name->text;
 

@@ -104,12 +104,15 @@ Fields::Fields(Context& context, const Node* node, const Place& place, std::stri
   }
   for (const auto& entry : node_->entries) {
     if (std::find(keys.begin(), keys.end(), entry.key) != keys.end()) continue;
-    const std::string near = did_you_mean(entry.key, keys);
-    context_.report(entry.place, "unknown key `" + entry.key + "` in " + what_ + (near.empty() ? "; expected " + one_of(keys) : near));
+    const auto near = nearest(entry.key, keys);
+    if (near) meant_.push_back(*near);
+    context_.report(entry.place, "unknown key `" + entry.key + "` in " + what_ +
+                                     (near ? "; did you mean `" + *near + "`?" : "; expected " + one_of(keys)));
   }
 }
 
 std::string Fields::path_of(std::string_view key) const {
+  if (what_.find(' ') != std::string::npos) return std::string(key) + " of " + what_;
   return what_ + "." + std::string(key);
 }
 
@@ -135,7 +138,8 @@ std::map<std::string, Place> Fields::places() const {
 
 const Node* Fields::require(std::string_view key, std::string_view example) {
   const Node* node = find(key);
-  if (node == nullptr && node_ != nullptr)
+  const bool meant = std::find(meant_.begin(), meant_.end(), key) != meant_.end();
+  if (node == nullptr && node_ != nullptr && !meant)
     context_.report(key_place(key).value_or(place_), what_ + " has no `" + std::string(key) + "`; expected " + std::string(example));
   return node;
 }

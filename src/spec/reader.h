@@ -66,7 +66,7 @@ class Fields {
   // A name that can be a folder: letters, digits, `-`, `_`, `.`, at most 63.
   void name(std::string_view key, std::string& out);
 
-  // "source.kafka.topic"
+  // "source.kafka.topic", "rhythm of branch live-ops-dashboard"
   std::string path_of(std::string_view key) const;
 
  private:
@@ -74,6 +74,7 @@ class Fields {
   const Node* node_;
   Place place_;
   std::string what_;
+  std::vector<std::string> meant_;  // keys that an unknown one seems to stand for: not reported as absent too
 };
 
 }  // namespace headpond::spec

@@ -40,7 +40,9 @@ void load_kafka(Context& context, const Node& node, KafkaSource& out) {
 void load_consumer(Context& context, const Node& node, Topology& out) {
   Consumer consumer;
   consumer.place = node.place;
-  Fields fields(context, &node, node.place, "consumers", {"name", "tier", "freshness", "latency_value"});
+  const Node* name = node.kind == Node::Kind::kMap ? node.find("name") : nullptr;
+  const std::string what = name == nullptr || name->kind != Node::Kind::kScalar ? "a consumer" : "consumer " + name->text;
+  Fields fields(context, &node, node.place, what, {"name", "tier", "freshness", "latency_value"});
   fields.require("name", "name: who reads it, such as on-call");
   fields.name("name", consumer.name);
   fields.require("tier", "tier: 1 (real time) to 4 (daily)");
@@ -48,7 +50,7 @@ void load_consumer(Context& context, const Node& node, Topology& out) {
   fields.require("freshness", "freshness: how old an answer may be, such as 30s");
   fields.duration("freshness", consumer.freshness, base::Duration::seconds(1));
   if (const Node* value = fields.find("latency_value")) {
-    Fields worth(context, value, value->place, "latency_value", {"usd_per_minute", "incidents_per_month"});
+    Fields worth(context, value, value->place, "latency_value of " + what, {"usd_per_minute", "incidents_per_month"});
     LatencyValue latency_value;
     worth.require("usd_per_minute", "usd_per_minute: what one minute of one incident costs");
     worth.number("usd_per_minute", latency_value.usd_per_minute, 0, 1e12);

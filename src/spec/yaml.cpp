@@ -164,6 +164,7 @@ std::string syntax_message(const std::string& text, const Place& at, const std::
   const auto first = line.find_first_not_of(' ');
   if (first != std::string::npos && line[first] == '\t') return "a tab stands in the indentation; YAML wants spaces there";
   std::string message = "not valid YAML: " + found;
+  if (found.find("flow") != std::string::npos) message += "; a bracket or brace is missing or one too many, here or just above";
   if (found.find("end of map not found") != std::string::npos)
     message += "; look for a line above that is indented unlike its neighbours, or a missing `:`, `}` or quote";
   return message;
