@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "report.h"
+
+namespace headpond::bench {
+
+// What each part of ingest costs on the same events: one thread, in memory, no broker.
+struct StageCosts {
+  double copy_and_decode = 0, fingerprint = 0, encode = 0;  // ns an event
+  double parse_floor = 0, zstd_floor = 0;                   // ns an event
+  double bytes = 0, bytes_floor = 0;                        // of the Parquet file; of `raw` in zstd alone; an event
+};
+StageCosts measure_stages(std::int64_t events, Report& report);
+
+// The whole engine against a broker: a real Kafka where tools/kafka and Java are here, else the client's own mock, and says which.
+void measure_ingest(std::int64_t events, Report& report);
+
+}  // namespace headpond::bench
