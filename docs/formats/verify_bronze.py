@@ -1,0 +1,226 @@
+#!/usr/bin/env python3
+"""Verifies a bronze table without any code of Headpond: docs/formats/bronze.md, read by deltalake and pyarrow.
+
+    verify_bronze.py DIRECTORY [--json]
+
+Reads the JSON log and every row; recomputes both fingerprints, rows, bytes, errors and gaps of each range, the chain of positions, clocks, and
+that `arrival` never falls. Exit code 0: all agree. 1: a difference, each named. 2: wrong use, or not a bronze table.
+Needs: deltalake, pyarrow, xxhash.
+"""
+import argparse
+import json
+import os
+import struct
+import sys
+from collections import defaultdict
+from datetime import datetime, timezone
+from urllib.parse import unquote
+
+import pyarrow.parquet as pq
+import xxhash
+from deltalake import DeltaTable
+
+MASK = (1 << 64) - 1
+QUARTER_US = 15 * 60 * 1_000_000
+DAY_US = 86_400 * 1_000_000
+FORMAT = 1
+COLUMNS = ["source", "kafka_partition", "kafka_offset", "record_index", "arrival", "bytes", "error", "raw"]
+
+
+def row_fingerprint(source, partition, offset, record_index, tenant, size):
+    name, owner = source.encode(), b"" if tenant is None else tenant.encode()
+    layout = (struct.pack("<I", len(name)) + name + struct.pack("<iqi", partition, offset, record_index)
+              + struct.pack("<i", -1 if tenant is None else len(owner)) + owner + struct.pack("<i", size))
+    return xxhash.xxh3_64_intdigest(layout)
+
+
+def payload_fingerprint(offset, payload):
+    return xxhash.xxh3_64_intdigest(struct.pack("<qQ", offset, xxhash.xxh3_64_intdigest(payload)))
+
+
+def day_of(micros):
+    return datetime.fromtimestamp(micros // DAY_US * 86_400, timezone.utc).strftime("%Y-%m-%d")
+
+
+class Verifier:
+    def __init__(self, directory):
+        self.directory = directory
+        self.findings = []
+        self.positions = defaultdict(lambda: -1)  # (source, partition) -> last covered offset
+        self.arrivals, self.clocks, self.last_row = {}, {}, {}
+        self.live = set()
+        self.totals = defaultdict(lambda: [0, 0, 0, 0, 0, 0])  # rows bytes errors gaps fingerprint payload_fingerprint
+        self.table_name, self.version, self.rows = "", -1, 0
+
+    def found(self, what, where):
+        self.findings.append({"what": what, "where": where})
+
+    def run(self):
+        log = os.path.join(self.directory, "_delta_log")
+        versions = sorted(int(n[:20]) for n in os.listdir(log) if len(n) == 25 and n.endswith(".json"))
+        if not versions or versions != list(range(versions[-1] + 1)):
+            self.found("missing version", f"versions found: {len(versions)}, newest {versions[-1] if versions else 'none'}")
+        for version in versions:
+            with open(os.path.join(log, f"{version:020}.json"), encoding="utf-8") as f:
+                try:
+                    actions = [json.loads(line) for line in f if line.strip()]
+                except ValueError as broken:
+                    self.found("damaged log entry", f"version {version}: {broken}")
+                    continue
+            self.check_version(version, actions)
+            self.version = version
+        try:
+            uris = DeltaTable(self.directory).file_uris()
+        except Exception as broken:  # its own class differs by version
+            return self.found("deltalake cannot read the table", str(broken).splitlines()[0])
+        by_deltalake = {os.path.relpath(unquote(u).removeprefix("file://"), os.path.abspath(self.directory))
+                        for u in uris}
+        if by_deltalake != self.live:
+            self.found("live files differ", f"deltalake sees {len(by_deltalake)}, the log gives {len(self.live)}: "
+                       f"{sorted(by_deltalake ^ self.live)[:3]}")
+
+    def check_version(self, version, actions):
+        of = lambda kind: [a[kind] for a in actions if kind in a]
+        for protocol in of("protocol"):
+            if (protocol["minReaderVersion"], protocol["minWriterVersion"], protocol.get("writerFeatures")) != (1, 7, ["headpond"]):
+                self.found("foreign protocol", f"version {version}: {protocol}")
+        for metadata in of("metaData"):
+            self.table_name = metadata["name"]
+        facts = next((c["headpond"] for c in of("commitInfo") if "headpond" in c), None)
+        if facts is None:
+            return self.found("foreign commit", f"version {version}: no commitInfo.headpond")
+        if facts["format"] > FORMAT:
+            raise SystemExit(f"version {version} is of format {facts['format']}, this verifier knows {FORMAT}; "
+                             f"take the one of Headpond {facts['needs']}")
+        adds = of("add")
+        self.live |= {unquote(a["path"]) for a in adds}
+        self.live -= {unquote(r["path"]) for r in of("remove")}
+        batches = facts.get("batches", [])
+        promised = [f for b in batches for f in b["files"]]
+        if sorted(promised) != sorted(unquote(a["path"]) for a in adds):
+            self.found("dropped or undeclared add", f"version {version}: batches name {promised}")
+        before = dict(self.clocks)
+        sums = self.check_ranges(version, batches)
+        self.check_txns(version, batches, of("txn"))
+        self.check_clocks(version, facts)
+        for add in adds:
+            self.read_file(version, add, sums, before)
+        for (source, partition, first, last), (said, got) in sums.items():
+            names = ["rows", "bytes", "errors", "fingerprint", "payload_fingerprint"]
+            for name, a, b in zip(names, said, got):
+                if a != b:
+                    self.found(f"{name} differ", f"version {version}, {source} partition {partition}, offsets {first}-{last}: "
+                               f"log {a}, rows {b}")
+
+    def check_ranges(self, version, batches):
+        sums = {}
+        for batch in batches:
+            for partition, quarter, first, last, rows, size, errors, gaps, fp, payload_fp in batch["ranges"]:
+                key = (batch["source"], partition)
+                where = f"version {version}, {key[0]} partition {partition}, offsets {first}-{last}"
+                if first != self.positions[key] + 1:
+                    self.found("doubled or lost range", f"{where} follow offset {self.positions[key]}")
+                self.positions[key] = last
+                if rows + gaps < last - first + 1 or (gaps and not batch.get("gap_kinds")):
+                    self.found("illegal gap", where)
+                sums[(*key, first, last)] = ([rows, size, errors, int(fp, 16), int(payload_fp, 16)], [0] * 5)
+                sums[(*key, first, last)][1].append(quarter)
+                for i, value in enumerate([rows, size, errors, gaps, int(fp, 16), int(payload_fp, 16)]):
+                    self.totals[key][i] = (self.totals[key][i] + value) & MASK
+            if sum(r[4] for r in batch["ranges"]) != sum(n for _, n in batch["seconds"]):
+                self.found("seconds differ", f"version {version}")
+        return sums
+
+    def check_txns(self, version, batches, txns):
+        expected = {f"{self.table_name}-{b['source']}-{r[0]}": r[3] for b in batches for r in b["ranges"]}
+        if {t["appId"]: t["version"] for t in txns} != expected:
+            self.found("txn differs", f"version {version}: {txns}")
+
+    def check_clocks(self, version, facts):
+        for source, entries in facts.get("clocks", {}).items():
+            for partition, clock, position in entries:
+                key = (source, partition)
+                if position != self.positions[key]:
+                    self.found("clock proven elsewhere", f"version {version}, {source} partition {partition}")
+                if clock < self.clocks.get(key, clock):
+                    self.found("clock goes back", f"version {version}, {source} partition {partition}")
+                self.clocks[key] = max(clock, self.clocks.get(key, clock))
+
+    def read_file(self, version, add, sums, clocks):
+        path = unquote(add["path"])
+        full = os.path.join(self.directory, path)
+        if not os.path.exists(full) or os.path.getsize(full) != add["size"]:
+            return self.found("missing object or other size", f"version {version}: {path}")
+        file = pq.ParquetFile(full)
+        tenant = ["tenant"] if "tenant" in file.schema_arrow.names else []
+        by_partition = defaultdict(list)
+        for key in sums:
+            by_partition[key[:2]].append(key)
+        day = add["partitionValues"]["ingest_date"]
+        rows = 0
+        for batch in file.iter_batches(columns=COLUMNS + tenant):
+            columns = {n: batch.column(n).to_pylist() for n in batch.schema.names if n != "arrival"}
+            columns["arrival"] = batch.column("arrival").cast("int64").to_pylist()
+            owners = columns.get("tenant", [None] * batch.num_rows)
+            for i in range(batch.num_rows):
+                source, partition, offset = columns["source"][i], columns["kafka_partition"][i], columns["kafka_offset"][i]
+                self.check_row(version, sums, by_partition[(source, partition)], clocks, day, source, partition, offset,
+                               columns["record_index"][i], columns["arrival"][i], owners[i], columns["bytes"][i], columns["error"][i],
+                               columns["raw"][i])
+            rows += batch.num_rows
+        self.rows += rows
+        if rows != json.loads(add["stats"])["numRecords"]:
+            self.found("numRecords differs", f"version {version}: {path}")
+
+    def check_row(self, version, sums, ranges, clocks, day, source, partition, offset, index, arrival, tenant, size, error, raw):
+        key, where = (source, partition), f"version {version}, {source} partition {partition}, offset {offset}"
+        if (offset, index) <= self.last_row.get(key, (-1, -1)):
+            self.found("row twice or out of order", where)
+        self.last_row[key] = (offset, index)
+        if arrival < self.arrivals.get(key, arrival):
+            self.found("arrival falls", where)
+        self.arrivals[key] = arrival
+        if arrival < clocks.get(key, arrival):
+            self.found("row below a published clock", where)
+        if day_of(arrival) != day:
+            self.found("row in the wrong day", where)
+        at = next((k for k in ranges if k[2] <= offset <= k[3]), None)
+        if at is None:
+            return self.found("stray row", where)
+        got = sums[at][1]
+        if arrival // QUARTER_US != got[5]:
+            self.found("row in the wrong quarter hour", where)
+        got[0] += 1
+        got[1] += size
+        got[2] += error is not None
+        got[3] = (got[3] + row_fingerprint(source, partition, offset, index, tenant, size)) & MASK
+        if raw is not None:
+            got[4] = (got[4] + payload_fingerprint(offset, raw)) & MASK
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("directory", help="the bronze table, the folder that holds _delta_log")
+    parser.add_argument("--json", action="store_true", help="for machines")
+    arguments = parser.parse_args()
+    if not os.path.isdir(os.path.join(arguments.directory, "_delta_log")):
+        print(f"{arguments.directory} is no Delta table: it has no _delta_log", file=sys.stderr)
+        return 2
+    verifier = Verifier(arguments.directory)
+    verifier.run()
+    totals = [{"source": s, "partition": p, "last": verifier.positions[(s, p)], "rows": t[0], "bytes": t[1], "errors": t[2], "gaps": t[3],
+               "fingerprint": f"{t[4]:016x}", "payload_fingerprint": f"{t[5]:016x}"} for (s, p), t in sorted(verifier.totals.items())]
+    if arguments.json:
+        print(json.dumps({"version": verifier.version, "rows": verifier.rows, "partitions": totals, "findings": verifier.findings}))
+    else:
+        for t in totals:
+            print("{source}  partition {partition}  to offset {last}  {rows} rows  {bytes} bytes  {errors} errors  {gaps} gaps  "
+                  "{fingerprint}  {payload_fingerprint}".format(**t))
+        for finding in verifier.findings:
+            print(f"{finding['what']}: {finding['where']}")
+        print(f"version {verifier.version}, {verifier.rows} rows: " + ("clean" if not verifier.findings else f"{len(verifier.findings)} findings"))
+    return 1 if verifier.findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

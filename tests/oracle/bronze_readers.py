@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+"""bronze_readers.py BRONZE_TABLE [SEEDS]: has the program write random bronze tables and holds them against readers that are not ours:
+docs/formats/verify_bronze.py must find the audit's own totals, deltalake, DuckDB's delta extension and pyarrow must see the same rows,
+deltalake must refuse to write, and the verifier must name each damage planted into a copy."""
+import glob
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from urllib.parse import unquote
+
+import deltalake
+import duckdb
+import duckdb_extension_delta
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+VERIFIER = os.path.join(os.path.dirname(__file__), "..", "..", "docs", "formats", "verify_bronze.py")
+KEY = ["source", "kafka_partition", "kafka_offset", "record_index"]
+
+
+def verify(path):
+    done = subprocess.run([sys.executable, VERIFIER, path, "--json"], capture_output=True, text=True)
+    assert done.returncode in (0, 1), done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def log_file(path, version):
+    return os.path.join(path, "_delta_log", f"{version:020}.json")
+
+
+def actions(path, version):
+    with open(log_file(path, version)) as f:
+        return [json.loads(line) for line in f]
+
+
+def rewrite(path, version, changed):
+    with open(log_file(path, version), "w") as f:
+        f.writelines(json.dumps(a) + "\n" for a in changed)
+
+
+def identities(table):
+    columns = [table.column(n).to_pylist() for n in KEY + ["raw"]]
+    return sorted(zip(*columns), key=lambda r: r[:4])
+
+
+def check_readers(path):
+    """Rows by identity and payload, as deltalake, DuckDB's delta extension and pyarrow read them."""
+    table = deltalake.DeltaTable(path)
+    files = [unquote(u).removeprefix("file://") for u in table.file_uris()]
+    through_pyarrow = identities(pa.concat_tables([pq.ParquetFile(f).read(columns=KEY + ["raw"]) for f in files]))
+    through_deltalake = identities(table.to_pyarrow_table(columns=KEY + ["raw"]))
+    connection = duckdb.connect(config={"allow_unsigned_extensions": "true"})
+    extension = glob.glob(os.path.join(os.path.dirname(duckdb_extension_delta.__file__), "**", "*.duckdb_extension"), recursive=True)[0]
+    connection.execute(f"LOAD '{extension}'")
+    query = f"SELECT {', '.join(KEY)}, raw FROM delta_scan('{path}')"
+    through_duckdb = sorted((tuple(r) for r in connection.execute(query).fetchall()), key=lambda r: r[:4])
+    days = dict(connection.execute(f"SELECT ingest_date::VARCHAR, count(*) FROM delta_scan('{path}') WHERE ingest_date::DATE = arrival::DATE "
+                                   "GROUP BY 1").fetchall())
+    assert through_pyarrow == through_deltalake == through_duckdb, "readers differ"
+    assert len({r[:4] for r in through_pyarrow}) == len(through_pyarrow), "an identity twice"
+    assert sum(days.values()) == len(through_pyarrow) and len(days) == 2, f"ingest_date is not the day of arrival: {days}"
+    try:
+        deltalake.write_deltalake(path, table.to_pyarrow_table().slice(0, 1), mode="append")
+    except Exception as refused:  # its class differs by version
+        assert "feature" in str(refused).lower() or "writer" in str(refused).lower(), refused
+    else:
+        raise AssertionError("deltalake appended to a bronze table")
+    return len(through_pyarrow)
+
+
+class Damage:
+    """Each method plants one damage into the copy at self.path; the verifier must answer with a finding that begins with its second word."""
+
+    def __init__(self, path, seed):
+        self.path, self.dice = path, random.Random(seed)
+        newest = len(os.listdir(os.path.join(path, "_delta_log"))) - 1
+        self.versions = [v for v in range(2, newest) if any("add" in a for a in actions(path, v))]
+        self.newest = newest
+        self.version = self.dice.choice(self.versions)
+
+    def edit(self, change, version=None):
+        version = self.version if version is None else version
+        changed = actions(self.path, version)
+        change(changed, next(a["commitInfo"]["headpond"] for a in changed if "commitInfo" in a))
+        rewrite(self.path, version, changed)
+
+    def edit_rows(self, change):
+        """Rewrites the first file of the version; the log states the new file's size, so that only its content is wrong."""
+        def patch(changed, _):
+            add = next(a["add"] for a in changed if "add" in a)
+            file = os.path.join(self.path, unquote(add["path"]))
+            pq.write_table(change(pq.ParquetFile(file).read()), file)
+            add["size"] = os.path.getsize(file)
+        self.edit(patch)
+
+    def dropped_add(self):
+        self.edit(lambda a, _: a.remove(next(x for x in a if "add" in x)))
+        return "dropped or undeclared add"
+
+    def lost_object(self):
+        add = next(a["add"] for a in actions(self.path, self.version) if "add" in a)
+        os.remove(os.path.join(self.path, unquote(add["path"])))
+        return "missing object"
+
+    def lost_version(self):
+        os.remove(log_file(self.path, self.version))
+        return "missing version"
+
+    def doubled_range(self):
+        self.edit(lambda _, facts: facts["batches"][0]["ranges"][0].__setitem__(2, facts["batches"][0]["ranges"][0][2] - 1))
+        return "doubled or lost range"
+
+    def swapped_fingerprint(self):
+        def swap(_, facts):
+            ranges = facts["batches"][0]["ranges"]
+            ranges[0][8], ranges[0][9] = ranges[0][9], ranges[0][8]
+        self.edit(swap)
+        return "fingerprint differ"
+
+    def foreign_commit(self):
+        rewrite(self.path, self.newest + 1, [{"commitInfo": {"timestamp": 1, "operation": "DELETE"}}])
+        return "foreign commit"
+
+    def clock_back(self):
+        def back(_, facts):
+            next(iter(facts["clocks"].values()))[0][1] -= 3_600_000_000
+        self.edit(back, next(v for v in reversed(self.versions) if actions(self.path, v)[0]["commitInfo"]["headpond"].get("clocks")))
+        return "clock goes back"
+
+    def undeclared_gap(self):
+        self.edit(lambda _, facts: facts["batches"][0].pop("gap_kinds", None) or facts["batches"][0]["ranges"][0].__setitem__(4, 0))
+        return "illegal gap"
+
+    def lost_row(self):
+        self.edit_rows(lambda t: t.slice(1))
+        return "rows differ"
+
+    def changed_payload(self):
+        def flip(t):
+            raw = t.column("raw").to_pylist()
+            at = next(i for i, r in enumerate(raw) if r)
+            raw[at] = bytes([raw[at][0] ^ 1]) + raw[at][1:]
+            return t.set_column(t.schema.get_field_index("raw"), "raw", pa.array(raw, pa.binary()))
+        self.edit_rows(flip)
+        return "payload_fingerprint differ"
+
+    def changed_tenant(self):
+        def change(t):
+            tenants = t.column("tenant").to_pylist()
+            tenants[0] = "somebody else"
+            return t.set_column(t.schema.get_field_index("tenant"), "tenant", pa.array(tenants, pa.string()))
+        self.edit_rows(change)
+        return "fingerprint differ"
+
+    def falling_arrival(self):
+        def fall(t):
+            at = t.schema.get_field_index("arrival")
+            values = t.column("arrival").cast("int64").to_pylist()
+            values[-1] -= 1_000_000_000
+            return t.set_column(at, "arrival", pa.array(values, pa.int64()).cast(pa.timestamp("us", "UTC")))
+        self.edit_rows(fall)
+        return "arrival falls"
+
+
+DAMAGES = [n for n in vars(Damage) if not n.startswith("_") and n not in ("edit", "edit_rows")]
+
+
+def main():
+    program, seeds = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 4
+    first = random.SystemRandom().randrange(1 << 20)
+    rows = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for seed in [1, 2, *range(first, first + max(0, seeds - 2))]:
+            print(f"seed {seed}", flush=True)
+            path = os.path.join(folder, str(seed))
+            written = subprocess.run([program, path, str(seed)], capture_output=True, text=True)
+            assert written.returncode == 0, written.stderr
+            code, found = verify(path)
+            assert code == 0, found["findings"][:3]
+            own = json.loads(written.stdout)
+            assert found["partitions"] == own["partitions"] and found["version"] == own["version"], (found, own)
+            assert check_readers(path) == own["rows"]
+            rows += own["rows"]
+        for name in DAMAGES:
+            copy = os.path.join(folder, name)
+            shutil.copytree(os.path.join(folder, "1"), copy)
+            expected = getattr(Damage(copy, 5), name)()
+            code, found = verify(copy)
+            assert code == 1 and any(f["what"].startswith(expected) for f in found["findings"]), (name, expected, found["findings"][:5])
+    print(f"bronze: {rows} rows read alike by four readers, {len(DAMAGES)} damages named")
+
+
+if __name__ == "__main__":
+    main()
