@@ -103,7 +103,10 @@ base::Result<void> DurableOutbox::load_rows(state::Store& state) {
         if (json.at("format") > kFormat) throw std::runtime_error("written by a newer headpond: install that one");
         newest_ = ReceiptPlace::of(json.at("receipts"));
       } else if (row.starts_with(kLinePrefix)) {
-        lines_.insert(decode_line(json));
+        const auto& [line, line_state] = *lines_.insert(decode_line(json)).first;
+        const RuleAtTarget rule{line.target, line.generation, line.rule};
+        if (line_state.open) ++open_count_[rule];
+        if (line_state.status == ReceiptStatus::kSummarised && line_state.seq % 2 == 1) held_back_[rule].insert(line.key);
       } else if (row.starts_with(kEntryPrefix)) {
         Transition transition = decode(json);
         Entry entry{transition, {}};
@@ -200,37 +203,50 @@ std::vector<Delivery> DurableOutbox::due(const std::string& target, std::size_t 
   const std::lock_guard lock(mutex_);
   std::vector<Delivery> result;
   if (replaying_) return result;
-  std::optional<Line> behind;  // the line whose head is already in `result`
+  std::optional<Line> behind;                        // the line whose head is already in `result`
+  std::map<std::string, std::size_t> about_to_fire;  // firing transitions in `result`, by rule
   for (const auto& [id, entry] : entries_) {
     const auto waiting = entry.waiting.find(target);
     if (waiting == entry.waiting.end()) continue;
     Line line = line_of(target, id.transition);
     if (behind == line) continue;
-    result.push_back(delivery_of(id, entry, line, waiting->second));
-    if (!result.back().decision) behind = std::move(line);
+    std::size_t& rule_fires = about_to_fire[id.transition.rule];
+    result.push_back(delivery_of(id, entry, line, rule_fires));
+    if (!result.back().decision) {
+      if (id.transition.seq % 2 == 1) ++rule_fires;
+      behind = std::move(line);
+    }
     if (result.size() == limit) break;
   }
   return result;
 }
 
-Delivery DurableOutbox::delivery_of(const Id& id, const Entry& entry, const Line& line, std::optional<ReceiptStatus> decision) const {
+Delivery DurableOutbox::delivery_of(const Id& id, const Entry& entry, const Line& line, std::size_t about_to_fire) const {
   const Transition& t = entry.transition;
-  Delivery delivery{t, line.target, decision, dedup_key(t.id)};
+  Delivery delivery{t, line.target, entry.waiting.at(line.target), dedup_key(t.id)};
   if (id.settles) delivery.decision = ReceiptStatus::kSettled;
+  if (!delivery.decision && !t.send) delivery.decision = ReceiptStatus::kRecorded;
   if (delivery.decision) return delivery;
-  if (!t.send) {
-    delivery.decision = ReceiptStatus::kRecorded;
-    return delivery;
-  }
   if (t.kind == TransitionKind::kFiring) {
     if (const LineState* older = open_in_older_generation(line)) {
       delivery.decision = ReceiptStatus::kConfirmed;
       delivery.dedup_key = older->dedup_key;
+    } else if (beyond_limit(line, t, about_to_fire)) {
+      delivery.decision = ReceiptStatus::kSummarised;
     }
-  } else if (const auto state = lines_.find(line); state != lines_.end() && state->second.open) {
-    delivery.dedup_key = state->second.dedup_key;
+    return delivery;
   }
+  const auto state = lines_.find(line);
+  if (state == lines_.end()) return delivery;
+  if (state->second.open) delivery.dedup_key = state->second.dedup_key;
+  if (state->second.status == ReceiptStatus::kSummarised) delivery.decision = ReceiptStatus::kSummarised;
   return delivery;
+}
+
+bool DurableOutbox::beyond_limit(const Line& line, const Transition& transition, std::size_t about_to_fire) const {
+  if (transition.limit <= 0) return false;
+  const auto open = open_count_.find({line.target, line.generation, line.rule});
+  return (open == open_count_.end() ? 0 : open->second) + about_to_fire >= static_cast<std::size_t>(transition.limit);
 }
 
 const LineState* DurableOutbox::open_in_older_generation(const Line& line) const {
@@ -245,6 +261,9 @@ const LineState* DurableOutbox::open_in_older_generation(const Line& line) const
 void DurableOutbox::apply(ReceiptPlace place, const std::vector<Receipt>& receipts) {
   const std::lock_guard lock(mutex_);
   for (const auto& receipt : receipts) apply_one(receipt);
+  for (const auto& receipt : receipts) {
+    if (receipt.status == ReceiptStatus::kSummarised) report_held_back(receipt.transition);
+  }
   newest_ = std::max(newest_, place);
   dirty_[std::string(kCursorRow)] = dump({{"format", kFormat}, {"receipts", newest_.ordinal()}});
 }
@@ -252,7 +271,15 @@ void DurableOutbox::apply(ReceiptPlace place, const std::vector<Receipt>& receip
 void DurableOutbox::apply_one(const Receipt& receipt) {
   const Line line = line_of(receipt.target, receipt.transition.id);
   LineState& state = lines_[line];
+  const bool was_open = state.open.has_value();
   state.apply(receipt);
+  const RuleAtTarget rule{line.target, line.generation, line.rule};
+  if (was_open != state.open.has_value()) open_count_[rule] += state.open ? 1 : std::size_t(-1);
+  if (state.status == ReceiptStatus::kSummarised && state.seq % 2 == 1) {
+    held_back_[rule].insert(line.key);
+  } else if (const auto held = held_back_.find(rule); held != held_back_.end()) {
+    held->second.erase(line.key);
+  }
   if (receipt.status == ReceiptStatus::kConfirmed) close_older(line);
   if (!state.open) older_open_.erase(line);
   dirty_[row_of(line)] = dump(encode_line(line, state));
@@ -319,6 +346,7 @@ void DurableOutbox::close_older(const Line& line) {
     const bool same = older.target == line.target && older.rule == line.rule && older.key == line.key;
     if (!same || older.generation >= line.generation || !state.open) continue;
     state.open.reset();
+    --open_count_[{older.target, older.generation, older.rule}];
     older_open_.erase(older);
     dirty_[row_of(older)] = dump(encode_line(older, state));
   }
@@ -345,6 +373,10 @@ void DurableOutbox::settled_to(base::Micros boundary) {
 
 void DurableOutbox::report(Transition page) {
   const std::lock_guard lock(mutex_);
+  report_one(std::move(page));
+}
+
+void DurableOutbox::report_one(Transition page) {
   page.id.generation = options_.generation;
   std::int64_t seq = 0;
   for (const auto& target : options_.targets) {
@@ -359,6 +391,28 @@ void DurableOutbox::report(Transition page) {
   if (stands_firing == (page.kind == TransitionKind::kFiring)) return;
   page.id.seq = seq + 1;
   add_one(std::move(page));
+}
+
+// One page for all that a rule's limit holds back; it resolves when none of them fires any more.
+void DurableOutbox::report_held_back(const Transition& because) {
+  std::size_t held = 0;
+  for (const auto& target : options_.targets) {
+    const auto it = held_back_.find({target, because.id.generation, because.id.rule});
+    if (it != held_back_.end()) held = std::max(held, it->second.size());
+  }
+  Transition page;
+  page.id.rule = kHeldBackRule;
+  page.id.key = Json{{"rule", because.id.rule}}.dump();
+  page.kind = held > 0 ? TransitionKind::kFiring : TransitionKind::kResolved;
+  page.boundary = because.boundary;
+  page.began_at = because.boundary;
+  page.value = static_cast<double>(held);
+  page.version = because.version;
+  page.window = because.window;
+  page.labels = {{"alertname", "PagesHeldBack"}, {"severity", "page"}, {"rule", because.id.rule}};
+  page.annotations = {{"summary", std::to_string(held) + " more pages of " + because.id.rule + " are held back by its limit of " +
+                                      std::to_string(because.limit) + "; `headpond pages` lists them"}};
+  report_one(std::move(page));
 }
 
 }  // namespace headpond::notify

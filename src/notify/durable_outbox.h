@@ -72,9 +72,12 @@ class DurableOutbox final : public Outbox {
   bool has_receipt(const std::string& target, const rules::Transition& transition) const;
   void add_one(rules::Transition transition);
   void apply_one(const Receipt& receipt);
+  void report_one(rules::Transition page);
+  void report_held_back(const rules::Transition& because);
+  bool beyond_limit(const Line& line, const rules::Transition& transition, std::size_t about_to_fire) const;
   void close_older(const Line& line);
   const LineState* open_in_older_generation(const Line& line) const;
-  Delivery delivery_of(const Id& id, const Entry& entry, const Line& line, std::optional<ReceiptStatus> decision) const;
+  Delivery delivery_of(const Id& id, const Entry& entry, const Line& line, std::size_t about_to_fire) const;
   void collapse();
   void collapse_line(const Line& line, std::vector<Entry*> entries);
   void note_older_open();
@@ -85,7 +88,10 @@ class DurableOutbox final : public Outbox {
   std::map<Line, LineState> lines_;
   ReceiptPlace newest_;
   bool replaying_ = false;
-  std::set<Line> older_open_;  // pages older generations left open
+  using RuleAtTarget = std::tuple<std::string, std::int64_t, std::string>;  // target, generation, rule
+  std::map<RuleAtTarget, std::size_t> open_count_;                          // pages open
+  std::map<RuleAtTarget, std::set<std::string>> held_back_;                 // keys whose firing was summarised
+  std::set<Line> older_open_;                                               // pages older generations left open
   // Rows that differ from the state store's. stage() hands over both; confirm() forgets what was handed over.
   std::map<std::string, std::optional<std::string>> dirty_, staged_;
 };

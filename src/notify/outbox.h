@@ -40,6 +40,8 @@ struct Delivery {
 // are.
 inline constexpr const char* kUndeliverableRule = "headpond/PageUndeliverable";
 std::string undeliverable_key(const std::string& target);
+// Rule of the page that stands for those beyond their rule's limit; its key is {"rule":"<rule>"}.
+inline constexpr const char* kHeldBackRule = "headpond/PagesHeldBack";
 
 class Outbox {
  public:

@@ -11,7 +11,7 @@ constexpr int kFormat = 1;
 
 ReceiptStatus parse_status(const std::string& text) {
   for (const auto status : {ReceiptStatus::kDelivered, ReceiptStatus::kSuperseded, ReceiptStatus::kRecorded, ReceiptStatus::kSettled,
-                            ReceiptStatus::kSummarised, ReceiptStatus::kDead}) {
+                            ReceiptStatus::kConfirmed, ReceiptStatus::kSummarised, ReceiptStatus::kDead}) {
     if (text == to_string(status)) return status;
   }
   throw std::invalid_argument("unknown status '" + text + "'");
