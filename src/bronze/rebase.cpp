@@ -136,6 +136,8 @@ base::Result<CommitFacts> facts_on(const TableClock& table, const Staged* staged
   const Ground ground(table);
   CommitFacts facts;
   if (request.topic && (!table.topic() || request.topic->generation > table.topic()->generation)) facts.topic = request.topic;
+  if (const auto source = source_in_force(table, request); staged != nullptr && source && staged->source() != *source)
+    return fenced("this batch is of " + staged->source() + ", the source in force is " + *source);
   TRY(facts.partitions, to_name(table, ground, staged, request));
   if (staged != nullptr) {
     for (const auto& [id, rows] : staged->partitions()) TRY_VOID(check_precondition(ground, {staged->source(), id}, rows));

@@ -43,6 +43,16 @@ class TableWriter final : public Writer {
  private:
   enum class Outcome { kWon, kLost, kNotThere };
 
+  // What an error leaves half done is discarded with the Writer, never published.
+  template <class Result>
+  Result or_dead(Result result) {
+    dead_ = dead_ || !result;
+    return result;
+  }
+  base::Result<void> alive() const {
+    if (!dead_) return {};
+    return base::fail(base::ErrorKind::kRetry, "this writer of " + place_of(table_) + " failed before; open the table again");
+  }
   void reset();
   Staged& staged(const std::string& source);
   base::Result<void> make_files_visible();
@@ -58,6 +68,7 @@ class TableWriter final : public Writer {
   delta::Metadata metadata_;
   TableClock clock_;
   int tenant_column_ = -1;
+  bool dead_ = false;
   std::optional<Staged> staged_;
   std::optional<DataFiles> files_;
 };
@@ -74,9 +85,10 @@ Staged& TableWriter::staged(const std::string& source) {
 }
 
 base::Result<void> TableWriter::append(const columns::Batch& batch) {
+  TRY_VOID(alive());
   if (batch.empty()) return {};
   staged(batch.source).add(batch);
-  return files_->append(batch);
+  return or_dead(files_->append(batch));
 }
 
 void TableWriter::declare_gap(const std::string& source, base::PartitionId partition, base::Offset first, base::Offset last,
@@ -147,6 +159,10 @@ base::Result<CommitResult> TableWriter::publish(const CommitRequest& request) {
       batch.writer = options_.writer_id;
       for (const auto& add : adds) batch.files.push_back(add.path);
     }
+    auto after = clock_;
+    if (const auto fold = after.apply(facts); !fold)  // never publish what readers would refuse
+      return base::fail(base::ErrorKind::kCorrupt,
+                        "this commit would contradict the table: " + fold.error().message + "; please report this");
     auto put = table_.put(version, commit_of(facts, version));
     world_.failpoints.reach("ingest.after_log_put");
     bool won = put.has_value();
@@ -157,7 +173,7 @@ base::Result<CommitResult> TableWriter::publish(const CommitRequest& request) {
       won = outcome == Outcome::kWon;
     }
     if (!won) continue;
-    TRY_VOID(clock_.apply(facts));
+    clock_ = std::move(after);
     version_ = version;
     return CommitResult{version, staged_rows(), staged_ ? staged_->bytes() : 0, files_->file_bytes()};
   }
@@ -167,8 +183,9 @@ base::Result<CommitResult> TableWriter::publish(const CommitRequest& request) {
 }
 
 base::Result<CommitResult> TableWriter::commit(const CommitRequest& request) {
-  TRY_VOID(make_files_visible());
-  TRY(const auto result, publish(request));
+  TRY_VOID(alive());
+  TRY_VOID(or_dead(make_files_visible()));
+  TRY(const auto result, or_dead(publish(request)));
   reset();
   return result;
 }

@@ -267,6 +267,33 @@ TEST_F(WriterTest, ANewGenerationTakesOverFromTheOld) {
   EXPECT_EQ(refused.error().kind, ErrorKind::kFenced);
 }
 
+TEST_F(WriterTest, ABatchOfTheOldSourceCannotNameTheNewOne) {
+  const auto writer = open();
+  append(*writer, 0, 0, 5);
+  commit(*writer, first_request());
+  append(*writer, 0, 5, 1, kNow + 10'000);
+  CommitRequest next;
+  next.topic = Topic{"logs", "id-B", 1};
+  next.partitions = {part(0, "logs@1")};
+  const auto refused = writer->commit(next);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::kFenced);
+  EXPECT_NE(refused.error().message.find("this batch is of logs@0, the source in force is logs@1"), std::string::npos);
+  EXPECT_EQ(steps().size(), 2u);
+}
+
+TEST_F(WriterTest, AfterAnErrorRefusesToGoOn) {
+  const auto writer = open();
+  append(*writer, 0, 0, 5);
+  world_.store.fail_at(1, env::Fault::kRefuse);
+  ASSERT_FALSE(writer->commit(first_request()));
+  const auto again = writer->commit(first_request());
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().kind, ErrorKind::kRetry);
+  EXPECT_NE(again.error().message.find("open the table again"), std::string::npos);
+  EXPECT_EQ(steps().size(), 1u);
+}
+
 TEST_F(WriterTest, ARecreatedTopicStopsWithBothIdsAndTheMend) {
   const auto writer = open();
   commit(*writer, first_request());
