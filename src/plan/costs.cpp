@@ -86,14 +86,16 @@ Load load_of(const spec::Topology& topology) {
 double schedule_wait_s(const std::optional<std::string>& schedule) {
   const auto cron = base::Cron::parse(schedule.value_or(kDefaultSchedule));
   if (!cron) return kDayS;
-  // Four years hold every kind of day a schedule can name.
-  constexpr int kDays = 4 * 366;
   const base::Micros start = *base::parse_day("2024-01-01");
+  const auto first = cron->next_at_or_after(start);
+  if (!first) return 1e9;
+  // A day that fires does so first at the same time of day; four years hold every kind of day.
+  const base::Duration of_day = *first - base::floor_to(*first, base::kDay);
+  constexpr int kDays = 4 * 366;
   double longest = 0;
-  std::optional<base::Micros> next;
   for (int i = 0; i < kDays; ++i) {
     const base::Micros midnight = start + base::kDay * i;
-    if (!next || *next < midnight) next = cron->next_at_or_after(midnight);
+    const auto next = cron->next_at_or_after(midnight + of_day);
     if (!next) return 1e9;
     longest = std::max(longest, (*next - midnight).to_seconds());
   }

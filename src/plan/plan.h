@@ -119,13 +119,14 @@ struct TableStyle {
   bool color = false;
 };
 std::string render_table(const Plan& plan, const TableStyle& style = {});
-// The same, whole, for machines: docs/formats/plan.md.
+// The same, whole, for machines; its keys: docs/guides/topology.md.
 std::string to_json(const Plan& plan);
 // The refusals alone: "file:line:column: [rule] why" and the mend, for stderr.
 std::string render_refusals(const Plan& plan);
 
 // `text`, the topology's file, with the proposed branches put in; everything else, comments and formatting included, stays as it is.
-// Requires: `plan` was made of that text.
+// Requires: `plan` was made of that text. Returns it unchanged when there is nothing to put in, or no place for it that can be told from
+// the text.
 std::string write_branches(const std::string& text, const Plan& plan);
 
 }  // namespace headpond::plan

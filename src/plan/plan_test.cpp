@@ -119,6 +119,69 @@ TEST(Plan, ProposesABranchForEachTierAndAcceptsItsOwnProposal) {
   EXPECT_EQ(write_branches(whole, again), whole);
 }
 
+TEST(Plan, PutsProposalsWhereverBranchesStand) {
+  const std::string head = with(example("canvas.yaml"), "name: canvas", "name: canvas   # mine");
+  const std::string pager =
+      "{name: p, kind: pager, serves: [on-call], rules: r.yaml, rhythm: stream, state: {store: rocksdb, checkpoints: x}}";
+  for (const auto& branches : {
+           std::string("branches:\n"),
+           std::string("branches:   # none yet\n"),
+           std::string("branches: []   # none yet\n"),
+           std::string("branches: ~\n"),
+           "branches:\n- " + pager + "   # the first\n# the end\n",
+           "branches:\n    # before\n    - " + pager + "\n\n    # after\n",
+           "branches: [" + pager + "]\n",
+           "branches: [" + pager + ",   # it's mine ]\n  ]\n",
+       }) {
+    for (const bool last : {true, false}) {
+      const std::string text = head + branches + (last ? "" : "serve: {listen: \"127.0.0.1:0\"}   # page\n");
+      const std::string written = write_branches(text, plan_of(text));
+      EXPECT_NE(written, text) << text;
+      const Plan again = plan_of(written);
+      EXPECT_EQ(again.branches.size(), 3u) << written;
+      for (const auto& branch : again.branches) EXPECT_FALSE(branch.proposed) << written;
+      for (const auto* comment : {"# mine", "# none yet", "# the first", "# the end", "# before", "# after", "# it's mine ]", "# page"})
+        EXPECT_EQ(text.find(comment) == std::string::npos, written.find(comment) == std::string::npos) << comment << written;
+    }
+  }
+}
+
+TEST(Plan, AWeeklyScheduleIsAsStaleAsItsLongestWait) {
+  const std::string weekly = with(example("observability.yaml"), "0 2 * * *", "0 2 * * mon");
+  const Plan plan = plan_of(weekly);
+  EXPECT_NEAR(plan.branches[2].staleness_s, 6 * 86'400 + 7'200, 3'600);
+  EXPECT_THAT(broken_rules(plan, "billing-capacity"), ElementsAre("freshness"));
+}
+
+TEST(Plan, NoSecretReachesItsOutput) {
+  struct : spec::Secrets {
+    std::optional<std::string> environment(const std::string&) const override { return "hunter2"; }
+    std::optional<std::string> file(const std::string&) const override { return "hunter2"; }
+  } secrets;
+  std::string text = with(example("observability.yaml"), "s3://acme-lake/bronze/logs", "\"s3://${BUCKET}/bronze/logs\"");
+  text = with(text, "topic: logs", "topic: \"${TOPIC}\"");
+  text = with(text, "PLAINTEXT", "\"${file:/key}\"");
+  text = with(text, "checkpoints: s3://acme-lake/pager", "checkpoints: \"s3://${BUCKET}/pager\"");
+  text = with(text, "reads: bronze", "reads: kafka");
+  const auto loaded = spec::load(text, "t.yaml", secrets);
+  ASSERT_TRUE(loaded.topology) << to_string(loaded.issues);
+  EXPECT_EQ(loaded.topology->bronze.location, "s3://hunter2/bronze/logs");
+  const Plan plan = make_plan(*loaded.topology);
+  for (const auto& out : {render_table(plan), to_json(plan), render_refusals(plan)})
+    EXPECT_EQ(out.find("hunter2"), std::string::npos) << out;
+}
+
+TEST(Plan, AutoShowsBothEnginesAndTakesTheCheapestThatFits) {
+  const Plan small = plan_of(example("canvas.yaml"));
+  EXPECT_EQ(small.branches[1].branch.engine, "embedded");
+  ASSERT_EQ(small.branches[1].engines.size(), 2u);
+  EXPECT_EQ(small.branches[1].engines[1].engine, "spark");
+  // Too much for the one thread of the embedded dashboard.
+  const Plan large = plan_of(with(with(example("canvas.yaml"), "10e6", "500e9"), "cores: 2", "cores: 400"));
+  EXPECT_EQ(large.branches[1].branch.engine, "spark");
+  EXPECT_FALSE(large.branches[1].engines[1].fits);
+}
+
 TEST(Plan, StaysWithinAHundredColumns) {
   for (const auto* name : {"observability.yaml", "laptop.yaml", "canvas.yaml"}) {
     std::istringstream lines(render_table(plan_of(example(name))));

@@ -4,6 +4,7 @@
 
 #include "base/time.h"
 #include "plan/judge.h"
+#include "spec/yaml.h"
 
 namespace headpond::plan {
 namespace {
@@ -77,50 +78,53 @@ std::string branch_flow(const BranchPlan& plan) {
   return out + "}";
 }
 
-// Where the `]` stands that closes the first `[` at or after `from`; strings and comments are passed over.
-std::size_t closing_bracket(const std::string& text, std::size_t from) {
+struct FlowEnd {
+  std::size_t close = std::string::npos;  // of the `]`
+  char before = 0;                        // the last character in front of it that is neither space nor comment
+};
+
+// The end of the first list written as [ … ] at or after `from`; texts and comments are passed over.
+FlowEnd find_flow_end(const std::string& text, std::size_t from) {
+  FlowEnd end;
   int depth = 0;
   char quote = 0;
   for (std::size_t i = text.find('[', from); i < text.size(); ++i) {
     const char c = text[i];
+    const bool space = c == ' ' || c == '\t' || c == '\r' || c == '\n';
     if (quote != 0) {
       if (c == '\\' && quote == '"')
         ++i;
       else if (c == quote)
         quote = 0;
-    } else if (c == '"' || c == '\'') {
-      quote = c;
     } else if (c == '#' && i > 0 && (text[i - 1] == ' ' || text[i - 1] == '\n')) {
-      i = text.find('\n', i);
-      if (i == std::string::npos) break;
+      i = std::min(text.find('\n', i), text.size());
+      continue;
+    } else if ((c == '"' || c == '\'') && end.before != 0 && std::string_view("[{,: ").find(text[i - 1]) != std::string_view::npos) {
+      quote = c;
     } else if (c == '[' || c == '{') {
       ++depth;
     } else if ((c == ']' || c == '}') && --depth == 0) {
-      return i;
+      end.close = i;
+      return end;
     }
+    if (!space) end.before = c;
   }
-  return std::string::npos;
+  return {};
 }
 
 std::string join(const std::vector<Line>& lines, std::size_t at, const std::vector<std::string>& inserted) {
   std::string out;
+  const std::string end = !lines.empty() && lines.front().text.ends_with('\r') ? "\r\n" : "\n";
   for (std::size_t i = 0; i <= lines.size(); ++i) {
     if (i == at)
-      for (const auto& text : inserted) out += text + "\n";
+      for (const auto& text : inserted) out += text + end;
     if (i < lines.size()) out += lines[i].text + "\n";
   }
   return out;
 }
 
-}  // namespace
-
-std::string write_branches(const std::string& text, const Plan& plan) {
-  std::vector<const BranchPlan*> proposals;
-  for (const auto& branch : plan.branches)
-    if (branch.proposed) proposals.push_back(&branch);
-  if (proposals.empty()) return text;
-
-  const std::vector<Line> lines = split(text);
+std::string insert(const std::string& text, const std::vector<const BranchPlan*>& proposals) {
+  std::vector<Line> lines = split(text);
   std::size_t key = lines.size(), offset = 0, key_offset = std::string::npos;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     if (lines[i].indent == 0 && lines[i].text.starts_with("branches:")) {
@@ -141,16 +145,17 @@ std::string write_branches(const std::string& text, const Plan& plan) {
     added.insert(added.begin(), "branches:");
     return join(lines, lines.size(), added);
   }
-  const std::string& head = lines[key].text;
+  const std::string head = lines[key].text;
   const auto value = head.find_first_not_of(" \t\r", std::string_view("branches:").size());
   if (value != std::string::npos && head[value] == '[') {
-    const auto close = closing_bracket(text, key_offset);
-    if (close == std::string::npos) return text;
-    const bool empty = text.find_first_not_of(" \t\r\n", text.find('[', key_offset) + 1) == close;
+    const FlowEnd end = find_flow_end(text, key_offset);
+    if (end.close == std::string::npos) return text;
+    const bool needs_comma = end.before != '[' && end.before != ',';
     std::string flow;
-    for (const auto* proposal : proposals) flow += (empty && flow.empty() ? "" : ",\n  ") + branch_flow(*proposal);
-    return text.substr(0, close) + flow + text.substr(close);
+    for (const auto* proposal : proposals) flow += (flow.empty() && !needs_comma ? "" : ",\n  ") + branch_flow(*proposal);
+    return text.substr(0, end.close) + flow + text.substr(end.close);
   }
+  if (value != std::string::npos && (head[value] == '~' || head.compare(value, 4, "null") == 0)) lines[key].text = "branches:";
   // A block list, or nothing yet: behind the last line that belongs to it.
   std::size_t last = key, indent = 2;
   bool first = true;
@@ -163,6 +168,23 @@ std::string write_branches(const std::string& text, const Plan& plan) {
     last = i;
   }
   return join(lines, last + 1, block(indent));
+}
+
+}  // namespace
+
+std::string write_branches(const std::string& text, const Plan& plan) {
+  std::vector<const BranchPlan*> proposals;
+  for (const auto& branch : plan.branches)
+    if (branch.proposed) proposals.push_back(&branch);
+  if (proposals.empty()) return text;
+  const std::string written = insert(text, proposals);
+  // Text is edited as text, to keep the user's own; a form this does not understand is found out here and left alone.
+  std::vector<spec::Issue> issues;
+  const auto root = spec::parse_yaml(written, plan.path, issues);
+  const spec::Node* branches = root == nullptr ? nullptr : root->find("branches");
+  const bool whole =
+      issues.empty() && branches != nullptr && branches->kind == spec::Node::Kind::kList && branches->items.size() == plan.branches.size();
+  return whole ? written : text;
 }
 
 }  // namespace headpond::plan

@@ -164,7 +164,8 @@ void load_branch(Context& context, const Node& node, Topology& out) {
   fields.require("kind", "kind: " + one_of(kKinds));
   fields.word("kind", kKinds);
   load_serves(context, fields, out, branch);
-  const std::vector<std::string> inputs{"bronze", "kafka", out.source.topic};
+  std::vector<std::string> inputs{"bronze", "kafka"};
+  if (out.source.topic == out.source.topic_as_written) inputs.push_back(out.source.topic);  // else its value is not for messages
   if (const auto reads = fields.word("reads", inputs)) branch.reads = inputs[*reads];
   if (const auto axis = fields.word("axis", {"latency", "throughput"})) branch.axis = *axis == 0 ? Axis::kLatency : Axis::kThroughput;
   if (const auto rhythm = fields.word("rhythm", {"stream", "micro-batch", "batch"})) branch.rhythm = static_cast<Rhythm>(*rhythm);

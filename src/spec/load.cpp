@@ -98,8 +98,8 @@ bool load_location(Context& context, Fields& fields, std::string_view key, const
   if (scheme_end != std::string::npos) {
     const std::string scheme = text->substr(0, scheme_end);
     if (std::find(kSchemes.begin(), kSchemes.end(), scheme) == kSchemes.end()) {
-      context.report(node->place,
-                     fields.path_of(key) + ": unknown scheme `" + scheme + "://`; expected a directory, file://, s3://, gs:// or abfss://");
+      context.report(node->place, fields.path_of(key) + ": found " + describe(*node) +
+                                      ", of an unknown scheme; expected a directory, file://, s3://, gs:// or abfss://");
       return false;
     }
     if (scheme != "file" && text->find_first_not_of('/', text->find('/', scheme_end + 3)) == std::string::npos) {

@@ -9,6 +9,8 @@
 namespace headpond::spec {
 namespace {
 
+constexpr base::Duration kLongest = base::kDay * 36'500;  // sums of a few stay far from overflow
+
 std::string trim_end(std::string text) {
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
   return text;
@@ -98,7 +100,7 @@ Fields::Fields(Context& context, const Node* node, const Place& place, std::stri
     : context_(context), node_(node), place_(place), what_(std::move(what)) {
   if (node_ == nullptr) return;
   if (node_->kind != Node::Kind::kMap) {
-    context_.report(node_->place, what_ + ": found " + describe(*node_) + "; expected a map with " + one_of(keys));
+    context_.report(node_->place, what_ + ": found " + describe(*node_, true) + "; expected a map with " + one_of(keys));
     node_ = nullptr;
     return;
   }
@@ -183,6 +185,8 @@ void Fields::duration(std::string_view key, base::Duration& out, base::Duration 
   if (!value) {
     context_.report(node->place,
                     path_of(key) + ": found " + describe(*node) + "; expected a duration such as 250ms, 30s, 5m, 24h or 1h30m");
+  } else if (*value > kLongest) {
+    context_.report(node->place, path_of(key) + ": found " + describe(*node) + "; expected at most " + base::format_duration(kLongest));
   } else if (*value < least) {
     context_.report(node->place, path_of(key) + ": found " + describe(*node) + "; expected at least " + base::format_duration(least));
   } else {

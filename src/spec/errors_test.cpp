@@ -1,0 +1,137 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "spec/topology.h"
+
+namespace headpond::spec {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+struct FakeSecrets : Secrets {
+  std::map<std::string, std::string> environment_variables, files;
+  std::optional<std::string> environment(const std::string& name) const override { return find(environment_variables, name); }
+  std::optional<std::string> file(const std::string& path) const override { return find(files, path); }
+  static std::optional<std::string> find(const std::map<std::string, std::string>& map, const std::string& key) {
+    const auto at = map.find(key);
+    return at == map.end() ? std::nullopt : std::optional(at->second);
+  }
+};
+
+// A topology with `options` behind the topic and `rest` at the end.
+std::string topology(const std::string& options = "", const std::string& rest = "") {
+  return "version: 1\nname: t\nsource: {kafka: {brokers: b, topic: logs" + options +
+         "}}\nconsumers: [{name: a, tier: 1, freshness: 30s}]\nbronze: {location: lake/bronze}\n" + rest;
+}
+
+std::string issues_of(const std::string& text, const FakeSecrets& secrets = {}) {
+  const auto result = load(text, "t.yaml", secrets);
+  EXPECT_NE(result.topology.has_value(), !result.issues.empty());
+  return to_string(result.issues);
+}
+
+TEST(Secrets, AreReplacedAndNeverPrinted) {
+  FakeSecrets secrets;
+  secrets.environment_variables = {{"USER", "alice"}, {"PASSWORD", "hunter2"}};
+  secrets.files = {{"/run/secret", "s3cret\n"}};
+  const std::string text = topology(
+      ", librdkafka_options: {sasl.username: \"${USER}\", sasl.password: \"x${PASSWORD}y\", sasl.jaas: \"${file:/run/secret}\", a: "
+      "\"$${b}\"}");
+  const auto result = load(text, "t.yaml", secrets);
+  ASSERT_TRUE(result.topology) << to_string(result.issues);
+  const auto& options = result.topology->source.librdkafka_options;
+  EXPECT_EQ(options.at("sasl.username"), "alice");
+  EXPECT_EQ(options.at("sasl.password"), "xhunter2y");
+  EXPECT_EQ(options.at("sasl.jaas"), "s3cret");
+  EXPECT_EQ(options.at("a"), "${b}");
+  EXPECT_EQ(result.topology->redact("login alice:xhunter2y and s3cret failed"),
+            "login ${USER}:x${PASSWORD}y and ${file:/run/secret} failed");
+}
+
+TEST(Secrets, DoNotLeakThroughErrors) {
+  FakeSecrets secrets;
+  secrets.environment_variables = {{"S", "hunter2"}};
+  const std::string said = issues_of(
+      "version: 1\nname: \"${S}\"\nsource: {kafka: {brokers: \"${S}\", topic: \"${S} x\", librdkafka_options: {sasl.password: "
+      "[hunter2]}}}\n"
+      "consumers: [{name: a, tier: 1, freshness: \"${S}\"}]\nbronze: {location: \"${S}://x\"}\n"
+      "branches: [{name: p, kind: pager, serves: [a], reads: x, rules: r.yaml, notify: [hunter2, {kind: webhook, url: \"${S}\", secret: "
+      "{a: hunter2}}]}]\n",
+      secrets);
+  EXPECT_THAT(said, Not(HasSubstr("hunter2")));
+  EXPECT_THAT(said, HasSubstr("t.yaml:2:7: name of the topology"));
+  EXPECT_THAT(said, HasSubstr("expected http://"));
+}
+
+TEST(Errors, ComeAllInOneRunAndInFileOrder) {
+  const std::string said =
+      issues_of("version: one\nnmae: t\nconsumers: []\nbronze: {locaton: x}\nserve: {listen: \"0.0.0.0:80\"}\nprices: {core_hour: -1}\n");
+  EXPECT_EQ(said,
+            "t.yaml:1:1: the topology has no `source`; expected source: {kafka: {brokers: \"localhost:9092\", topic: logs}}\n"
+            "t.yaml:1:10: version of the topology: found `one`; expected a whole number from 1 to 1000000\n"
+            "t.yaml:2:1: unknown key `nmae` in the topology; did you mean `name`?\n"
+            "t.yaml:3:12: consumers: found an empty list; expected a list of who reads the data, such as [{name: on-call, tier: 1, "
+            "freshness: 30s}]\n"
+            "t.yaml:4:10: unknown key `locaton` in bronze; did you mean `location`?\n"
+            "t.yaml:5:17: serve.listen: found host `0.0.0.0`; expected 127.0.0.1, localhost or [::1]: the page has no login, put a proxy "
+            "before it\n"
+            "t.yaml:6:21: prices.core_hour: found `-1`; expected a number from 0 to 1e+06\n");
+}
+
+TEST(Errors, NumbersAndTimesTooGreatAreRefused) {
+  for (const auto* value : {"1e400", "nan", "-1", ".inf", "1e16", "0x10", "\"5\"", "[1]"})
+    EXPECT_THAT(issues_of(topology("", std::string("expect: {events_per_day: ") + value + "}\n")), HasSubstr("events_per_day: found"))
+        << value;
+  for (const auto* value : {"99999999999999999999d", "106751d", "-1s", "1.5h", "30", "0s", "1y", "s"})
+    EXPECT_THAT(issues_of("version: 1\nname: t\nsource: {kafka: {brokers: b, topic: logs}}\nconsumers: [{name: a, tier: 1, freshness: " +
+                          std::string(value) + "}]\nbronze: {location: x}\n"),
+                HasSubstr("freshness of consumer a: found"))
+        << value;
+}
+
+TEST(Errors, TextThatIsNotOneYamlMapIsRefused) {
+  EXPECT_THAT(issues_of(""), HasSubstr("t.yaml:1:1: the file is empty"));
+  EXPECT_THAT(issues_of("# nothing\n"), HasSubstr("the file is empty"));
+  EXPECT_THAT(issues_of("hello"), HasSubstr("t.yaml:1:1: the topology: found a text; expected a map"));
+  EXPECT_THAT(issues_of("- a\n"), HasSubstr("found a list; expected a map"));
+  EXPECT_THAT(issues_of(topology() + "---\nversion: 1\n"), HasSubstr("a second YAML document"));
+  EXPECT_THAT(issues_of("version: 1\nname: caf\xe9\n"), HasSubstr("t.yaml:2:10: a byte that is not UTF-8"));
+  EXPECT_THAT(issues_of(std::string("version: 1\nna\0me: x\n", 20)), HasSubstr("t.yaml:2:3: a byte that is not UTF-8"));
+  EXPECT_THAT(issues_of("\xff\xfe"
+                        "v\0e\0"),
+              HasSubstr("not UTF-8"));
+  EXPECT_THAT(issues_of("version: 1\n\tname: x\n"), HasSubstr("a tab stands in the indentation"));
+  EXPECT_THAT(issues_of(std::string(100'000, '[')), HasSubstr("t.yaml:1:"));
+  EXPECT_THAT(issues_of("a: *nowhere\n"), HasSubstr("t.yaml:1:"));
+}
+
+TEST(Errors, AliasesAndMergesWorkAndCannotLoop) {
+  const std::string base = "version: 1\nname: t\nsource: {kafka: {brokers: b, topic: logs}}\nbronze: {location: x}\n";
+  const auto good = load(base + "consumers:\n  - &c {name: a, tier: 2, freshness: 5m}\n  - {<<: *c, name: b}\n", "t.yaml", FakeSecrets{});
+  ASSERT_TRUE(good.topology) << to_string(good.issues);
+  EXPECT_EQ(good.topology->consumers[1].name, "b");
+  EXPECT_EQ(good.topology->consumers[1].tier, 2);
+  EXPECT_THAT(issues_of(base + "consumers: &all\n  - {name: a, tier: 1, freshness: 30s, latency_value: *all}\n"),
+              HasSubstr("an alias (*name) stands inside"));
+  EXPECT_THAT(issues_of(base + "consumers: [{<<: 5, name: a, tier: 1, freshness: 30s}]\n"), HasSubstr("after `<<`; expected a map"));
+}
+
+TEST(Errors, ABranchNamesOnlyWhatThereIs) {
+  const auto branch = [](const std::string& fields) {
+    return issues_of(topology("", "branches:\n  - {name: x, serves: [a], " + fields + "}\n"));
+  };
+  EXPECT_EQ(branch("kind: dashboard, rollups: [{name: r, by: [service]}]"), "");
+  EXPECT_EQ(branch("kind: dashboard, rollups: [{name: r, by: [servce]}]"),
+            "t.yaml:7:69: rollups.by: bronze has no column `servce`; did you mean `service`?\n");
+  EXPECT_EQ(branch("kind: dashbord"),
+            "t.yaml:7:34: kind of branch x: found `dashbord`; expected pager, dashboard or billing; did you mean `dashboard`?\n");
+  EXPECT_EQ(branch("kind: pager"), "t.yaml:7:5: branch x has no `rules`; expected rules: files such as rules/*.yaml\n");
+  EXPECT_EQ(branch("kind: pager, rules: r.yaml, notify: [{kind: webhook}]"),
+            "t.yaml:7:65: notify: a webhook has no `url`; expected url: http://host:port/path\n");
+  EXPECT_EQ(branch("kind: billing, price_book: p.yaml, schedule: \"0 0 30 2 *\""),
+            "t.yaml:7:73: schedule of branch x: found `0 0 30 2 *`, which no day of any year fits\n");
+}
+
+}  // namespace
+}  // namespace headpond::spec
