@@ -1,0 +1,203 @@
+#include <gtest/gtest.h>
+
+#include "billing/billing.h"
+#include "billing/certificate.h"
+#include "billing/test_world.h"
+
+namespace headpond::billing {
+namespace {
+
+using testing::at;
+using testing::day;
+using testing::TestLake;
+
+// Commits of a Delta log carry the time at which they were made; everything else is the same every time.
+bool in_log(const std::string& path) {
+  return path.find("_delta_log") != std::string::npos;
+}
+
+TEST(RunDay, PricesAClosedDayIntoTablesReportAndCertificate) {
+  TestLake lake;
+  lake.fill_two_days();
+  const auto result = run_day(lake.settings, lake.world(), day("2026-11-24"), false);
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_EQ(result->also, std::vector{day("2026-11-23")});
+  EXPECT_FALSE(result->stored_before);
+  EXPECT_EQ(result->events, 600);
+  EXPECT_EQ(result->bytes, 239'700);
+  EXPECT_EQ(result->errors, 12);
+  EXPECT_EQ(result->tenants, 3);
+  EXPECT_EQ(lake.failpoints.hits["billing.mid"], 2);
+  const auto certificate = parse_certificate(lake.read(result->certificate), "c");
+  ASSERT_TRUE(certificate) << certificate.error().message;
+  EXPECT_EQ(certificate->previous->day, day("2026-11-23"));
+  EXPECT_EQ(certificate->partitions.at(testing::part(0)).first, base::Offset(300));
+  EXPECT_EQ(certificate->partitions.at(testing::part(0)).last, base::Offset(599));
+  EXPECT_FALSE(certificate->broker_clock);
+  EXPECT_EQ(lake.read(result->csv),
+            "day,status,tenant,item,tier,quantity,unit_price,amount,currency\r\n"
+            "2026-11-24,closed,(none),gb,1,0.000047700,500.000000000,0.02,USD\r\n"
+            "2026-11-24,closed,(none),million_events,1,0.000120000,1000.000000000,0.12,USD\r\n"
+            "2026-11-24,closed,acme,gb,1,0.000128000,500.000000000,0.06,USD\r\n"
+            "2026-11-24,closed,acme,million_events,1,0.000320000,1000.000000000,0.32,USD\r\n"
+            "2026-11-24,closed,globex,gb,0,0.000000500,0.000000000,0.00,USD\r\n"
+            "2026-11-24,closed,globex,gb,1,0.000001000,1000.000000000,0.00,USD\r\n"
+            "2026-11-24,closed,globex,gb,2,0.000062500,2000.000000000,0.13,USD\r\n"
+            "2026-11-24,closed,globex,million_events,1,0.000160000,1000.000000000,0.16,USD\r\n");
+  EXPECT_EQ(result->total, "0.81");
+  EXPECT_EQ(result->top.front().tenant, "acme");
+}
+
+TEST(RunDay, ARerunOfAClosedDayWritesNothingAndComesToTheSame) {
+  TestLake lake;
+  lake.fill_two_days();
+  ASSERT_TRUE(run_day(lake.settings, lake.world(), day("2026-11-24"), false));
+  const auto before = lake.branch_objects();
+  const auto mutations = lake.store->mutations();
+  lake.clock.advance(base::Duration::hours(5));
+  const auto again = run_day(lake.settings, lake.world(), day("2026-11-24"), false);
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_TRUE(again->stored_before);
+  EXPECT_EQ(lake.branch_objects(), before);
+  EXPECT_EQ(lake.store->mutations(), mutations);
+}
+
+TEST(RunDay, ARebuiltBranchComesOutByteForByte) {
+  TestLake lake;
+  lake.fill_two_days();
+  ASSERT_TRUE(run_day(lake.settings, lake.world(), day("2026-11-24"), false));
+  const auto before = lake.branch_objects();
+  std::filesystem::remove_all(lake.directory / "lake" / "billing");
+  ASSERT_TRUE(run_day(lake.settings, lake.world(), day("2026-11-24"), false));
+  for (const auto& [path, bytes] : before) {
+    if (!in_log(path)) {
+      EXPECT_EQ(lake.read(path), bytes) << path;
+    }
+  }
+}
+
+TEST(RunDay, RefusesADayThatIsNotClosedByNameOfThePartition) {
+  TestLake lake;
+  lake.fill_two_days();
+  const auto refused = run_day(lake.settings, lake.world(), day("2026-11-25"), false);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, base::ErrorKind::kInvalid);
+  EXPECT_EQ(refused.error().message,
+            "2026-11-25 is not closed yet: logs@0 partition 0 (clock 2026-11-25T00:00:10Z) and 1 more partitions have not passed "
+            "2026-11-26T00:00:00Z; wait for ingest, or use --provisional");
+  lake.commit({}, {{0, at("2026-11-26T00:00:00Z")}}, {{testing::part(1), "no leader"}});
+  EXPECT_EQ(run_day(lake.settings, lake.world(), day("2026-11-25"), false).error().message,
+            "2026-11-25 is not closed yet: logs@0 partition 1 (clock 2026-11-25T00:00:10Z, stalled: no leader) has not passed "
+            "2026-11-26T00:00:00Z; wait for ingest, or use --provisional");
+  EXPECT_TRUE(lake.branch_objects().empty());
+  lake.commit({}, {{1, at("2026-11-26T00:00:00Z")}});
+  EXPECT_TRUE(run_day(lake.settings, lake.world(), day("2026-11-25"), false));
+}
+
+TEST(RunDay, RefusesDaysOutsideTheTableAndATableWithoutRows) {
+  TestLake lake;
+  EXPECT_EQ(run_day(lake.settings, lake.world(), day("2026-11-24"), false).error().kind, base::ErrorKind::kNotFound);
+  lake.commit({}, {{0, at("2026-11-26T00:00:00Z")}, {1, at("2026-11-26T00:00:00Z")}});
+  EXPECT_EQ(run_day(lake.settings, lake.world(), day("2026-11-24"), false).error().message,
+            "bronze has no row yet, so there is no day to bill; is `headpond ingest` running?");
+  TestLake other;
+  other.fill_two_days();
+  EXPECT_EQ(run_day(other.settings, other.world(), day("2026-11-22"), false).error().message,
+            "2026-11-22 lies before 2026-11-23, the first day with a row in bronze");
+}
+
+TEST(RunDay, AProvisionalBillIsReportAndCsvOnlyAndSaysSo) {
+  TestLake lake;
+  lake.fill_two_days();
+  const auto result = run_day(lake.settings, lake.world(), day("2026-11-25"), true);
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_EQ(result->events, 1);
+  EXPECT_TRUE(result->certificate.empty());
+  const auto objects = lake.branch_objects();
+  ASSERT_EQ(objects.size(), 2u);
+  EXPECT_TRUE(objects.contains("billing/billing-capacity/reports/2026-11-25.provisional.csv"));
+  const auto& html = objects.at("billing/billing-capacity/reports/2026-11-25.provisional.html");
+  EXPECT_NE(html.find("Provisional"), std::string::npos);
+  EXPECT_NE(html.find("Kept open by logs@0 partition 0"), std::string::npos);
+}
+
+TEST(RunDay, ADayWithoutRowsIsClosedTooAndKeepsTheChain) {
+  TestLake lake;
+  lake.commit({{.partition = 0, .arrival = at("2026-11-20T12:00:00Z")}});
+  lake.commit({{.partition = 0, .arrival = at("2026-11-22T12:00:00Z")}},
+              {{0, at("2026-11-23T00:00:00Z")}, {1, at("2026-11-23T00:00:00Z")}});
+  const auto result = run_day(lake.settings, lake.world(), day("2026-11-22"), false);
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_EQ(result->also.size(), 2u);
+  const auto empty = parse_certificate(lake.read("billing/billing-capacity/certificates/2026-11-21.json"), "c");
+  ASSERT_TRUE(empty);
+  EXPECT_EQ(empty->partitions.at(testing::part(0)).first, base::Offset(1));
+  EXPECT_EQ(empty->partitions.at(testing::part(0)).last, base::Offset(0));
+  EXPECT_EQ(empty->total, "0.00");
+  EXPECT_TRUE(verify_day(lake.settings, lake.world(), day("2026-11-21"), true)->clean());
+  EXPECT_TRUE(verify_day(lake.settings, lake.world(), day("2026-11-22"), true)->clean());
+}
+
+TEST(RunDay, OtherPricesForAClosedDayAreRefusedAndLaterOnesAreFine) {
+  TestLake lake;
+  lake.fill_two_days();
+  ASSERT_TRUE(run_day(lake.settings, lake.world(), day("2026-11-23"), false));
+  lake.set_prices("version: 1\ncurrency: USD\nprices: [{per_gb: 1}]\n");
+  const auto refused = run_day(lake.settings, lake.world(), day("2026-11-23"), false);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(
+      refused.error().message,
+      "prices.yaml now has other prices for 2026-11-23, which is closed and never changes; restore them, and give new prices an entry "
+      "with a later `from`");
+  lake.set_prices(std::string(testing::kPrices) + "  - {from: 2026-11-24, per_gb: 7}\n");
+  EXPECT_TRUE(run_day(lake.settings, lake.world(), day("2026-11-23"), false));
+  const auto next = run_day(lake.settings, lake.world(), day("2026-11-24"), false);
+  ASSERT_TRUE(next) << next.error().message;
+  EXPECT_EQ(next->lines, 3);
+  lake.set_prices("version: 1\ncurrency: USD\nprices: [{from: 2026-12-01, per_gb: 1}]\n");
+  EXPECT_EQ(run_day(lake.settings, lake.world(), day("2026-11-24"), false).error().message,
+            "prices.yaml has no prices for 2026-11-24: its first entry begins later; give that entry an earlier `from`, or none");
+}
+
+TEST(RunDay, TheCertificateSaysWhenTheBrokerStampsArrival) {
+  TestLake lake;
+  lake.broker_clock = true;
+  lake.fill_two_days();
+  ASSERT_TRUE(run_day(lake.settings, lake.world(), day("2026-11-23"), false));
+  const auto certificate = parse_certificate(lake.read("billing/billing-capacity/certificates/2026-11-23.json"), "c");
+  EXPECT_TRUE(certificate->broker_clock);
+}
+
+TEST(RunDay, ACrashAtAnyWriteLeavesADayThatTheNextRunCompletes) {
+  TestLake whole;
+  whole.fill_two_days();
+  ASSERT_TRUE(run_day(whole.settings, whole.world(), day("2026-11-23"), false));
+  const auto expected = whole.branch_objects();
+  const auto writes = whole.store->mutations();
+  ASSERT_GE(writes, 12);  // three tables created, three files, three commits, CSV, report, certificate
+  for (const auto fault : {env::Fault::kDieBefore, env::Fault::kDieAfter, env::Fault::kRefuse, env::Fault::kLostReply}) {
+    const bool died = fault == env::Fault::kDieBefore || fault == env::Fault::kDieAfter;
+    for (std::int64_t k = 1; k <= writes; k += died ? 1 : 3) {
+      std::filesystem::remove_all(whole.directory / "lake" / "billing");
+      whole.store->fail_at(k, fault);
+      const auto first = run_day(whole.settings, whole.world(), day("2026-11-23"), false);
+      EXPECT_TRUE(!died || !first) << "write " << k;
+      whole.store->revive();
+      const auto second = run_day(whole.settings, whole.world(), day("2026-11-23"), false);
+      ASSERT_TRUE(second) << "write " << k << ": " << second.error().message;
+      const auto objects = whole.branch_objects();
+      for (const auto& [path, bytes] : expected) {
+        if (!in_log(path)) {
+          EXPECT_EQ(whole.read(path), bytes) << path;
+        }
+      }
+      EXPECT_EQ(objects.size(), expected.size()) << "write " << k;
+    }
+  }
+  const auto verified = verify_day(whole.settings, whole.world(), day("2026-11-23"), true);
+  ASSERT_TRUE(verified);
+  EXPECT_TRUE(verified->clean());
+}
+
+}  // namespace
+}  // namespace headpond::billing
