@@ -12,7 +12,7 @@
 namespace headpond::env {
 
 std::unique_ptr<Clock> real_clock();
-std::unique_ptr<Random> real_random();
+std::unique_ptr<Random> real_random();  // the kernel's; threads: any
 
 // A directory as an object store: writes go to a hidden temporary file beside the target, are synced, and are renamed (put) or
 // hard-linked (put_if_absent: exactly one winner). Creates the directory.

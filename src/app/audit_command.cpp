@@ -1,0 +1,96 @@
+// `headpond audit`: the verdict over bronze, from the log or (--deep) from the rows.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "app/console.h"
+#include "app/session.h"
+#include "bronze/audit.h"
+
+namespace headpond::app {
+namespace {
+
+// Reads one bronze file through DuckDB, in file order.
+bronze::RowReader row_reader(Session& session, sql::Engine& engine) {
+  return [&session, &engine](const std::string& path, const std::function<void(const bronze::RowFact&)>& visit) -> base::Result<void> {
+    const auto local = session.lake->local_path(session.paths.bronze + "/" + path);
+    if (!local)
+      return base::fail(base::ErrorKind::kInvalid,
+                        "audit --deep reads bronze in a directory only; this lake is " + session.lake->describe());
+    const auto columns = engine.query(fmt::format("SELECT * FROM read_parquet({}) LIMIT 0", sql::quote_literal(*local)));
+    if (!columns) return std::unexpected(columns.error());
+    const bool has_tenant = std::find(columns->names.begin(), columns->names.end(), "tenant") != columns->names.end();
+    TRY(const auto result,
+        engine.query(fmt::format("SELECT source, kafka_partition, kafka_offset, record_index, arrival, {}, bytes, error IS NOT NULL, raw "
+                                 "FROM read_parquet({})",
+                                 has_tenant ? "tenant" : "NULL", sql::quote_literal(*local))));
+    for (const auto& row : result.rows) {
+      bronze::RowFact fact;
+      fact.partition = {row[0].as_text(), base::PartitionId(static_cast<std::int32_t>(row[1].as_int()))};
+      fact.offset = base::Offset(row[2].as_int());
+      fact.record_index = static_cast<std::int32_t>(row[3].as_int());
+      fact.arrival = base::Micros(row[4].as_int());
+      if (!row[5].is_null()) fact.tenant = row[5].as_text();
+      fact.bytes = static_cast<std::int32_t>(row[6].as_int());
+      fact.error = row[7].as_int() != 0;
+      if (!row[8].is_null()) fact.raw = row[8].as_text();
+      visit(fact);
+    }
+    return {};
+  };
+}
+
+std::string to_json(const bronze::AuditReport& report) {
+  nlohmann::ordered_json out;
+  out["clean"] = report.clean();
+  out["deep"] = report.deep;
+  out["version"] = report.version.value();
+  out["files"] = report.files;
+  out["rows"] = report.rows;
+  out["bytes"] = report.bytes;
+  for (const auto& [partition, totals] : report.partitions)
+    out["partitions"].push_back({{"source", partition.source},
+                                 {"partition", partition.partition.value()},
+                                 {"first", totals.first.value()},
+                                 {"last", totals.last.value()},
+                                 {"rows", totals.rows},
+                                 {"bytes", totals.bytes},
+                                 {"errors", totals.errors},
+                                 {"gaps", totals.gaps},
+                                 {"fingerprint", fmt::format("{:016x}", totals.fingerprint)}});
+  out["findings"] = nlohmann::ordered_json::array();
+  for (const auto& finding : report.findings) out["findings"].push_back({{"what", finding.what}, {"where", finding.where}});
+  return out.dump(2);
+}
+
+void print(const bronze::AuditReport& report) {
+  TextTable table({"source", "partition", "offsets", "rows", "bytes", "errors", "gaps", "fingerprint"});
+  for (const auto& [partition, t] : report.partitions)
+    table.add({partition.source, std::to_string(partition.partition.value()), fmt::format("{}-{}", t.first.value(), t.last.value()),
+               human_count(static_cast<double>(t.rows)), human_bytes(static_cast<double>(t.bytes)), std::to_string(t.errors),
+               std::to_string(t.gaps), fmt::format("{:016x}", t.fingerprint)});
+  fmt::print("{}", table.render());
+  for (const auto& finding : report.findings) fmt::print("damage: {}: {}\n", finding.what, finding.where);
+  fmt::print("audit{}: version {}, {} files, {} rows, {}: {}\n", report.deep ? " --deep" : "", report.version.value(), report.files,
+             human_count(static_cast<double>(report.rows)), human_bytes(static_cast<double>(report.bytes)),
+             report.clean() ? "clean, every offset is there once or is a legal gap" : fmt::format("{} findings", report.findings.size()));
+}
+
+}  // namespace
+
+int run_audit(const CommonOptions& options, bool deep) {
+  int code = kOk;
+  auto session = Session::open(options, code);
+  if (!session) return code;
+  auto engine = sql::Engine::open({.threads = 2, .memory_bytes = 2ll << 30, .spill_directory = ""});
+  if (!engine) return complain(engine.error());
+  const auto report = bronze::audit(*session->lake, session->paths.bronze, deep ? row_reader(*session, **engine) : bronze::RowReader{});
+  if (!report) return complain(report.error());
+  if (options.json)
+    fmt::print("{}\n", to_json(*report));
+  else
+    print(*report);
+  return report->clean() ? kOk : kProblem;
+}
+
+}  // namespace headpond::app

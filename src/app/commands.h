@@ -1,0 +1,69 @@
+// The commands behind the command line, one function each: options in, exit code out. Output goes to stdout, problems to stderr, one line
+// each. Exit codes: 0 ok, 1 found a problem, 2 wrong use, 3 environment unavailable.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace headpond::app {
+
+inline constexpr int kOk = 0, kProblem = 1, kWrongUse = 2, kUnavailable = 3;
+
+struct CommonOptions {
+  std::string topology = "topology.yaml";
+  std::string data_directory;  // empty: .headpond/<name> beside the topology
+  bool json = false;
+};
+
+struct GenerateCommand {
+  CommonOptions common;
+  std::string brokers, topic;
+  std::uint64_t seed = 1;
+  std::int64_t events = 1'000'000;
+  double rate = 0;  // events a second, 0 = flat out
+  int partitions = 0;
+  std::string from, to;  // RFC 3339; empty: now
+  double malformed = 0, late = 0, future = 0;
+  std::string incident_service;
+  std::string incident_at;
+  double incident_seconds = 20;
+};
+
+struct UpCommand {
+  CommonOptions common;
+  std::vector<std::string> roles;  // empty: all
+  std::string branch;              // with one role: only this branch
+  std::string listen;              // overrides serve.listen
+};
+
+struct BillCommand {
+  CommonOptions common;
+  std::string branch, day;
+  bool provisional = false, deep = false;
+};
+
+struct DemoCommand {
+  std::string directory;  // empty: a fresh one in the temporary directory
+  std::string listen = "127.0.0.1:0";
+  bool keep = false;  // stay until interrupted even when not on a terminal
+  bool mock = false;  // librdkafka's mock instead of Apache Kafka
+  double seconds_max = 240;
+};
+
+int run_init(const CommonOptions& options);
+int run_plan(const CommonOptions& options, bool write);
+int run_generate(const GenerateCommand& command);
+int run_up(const UpCommand& command);
+int run_status(const CommonOptions& options);
+int run_audit(const CommonOptions& options, bool deep);
+int run_sql(const CommonOptions& options, const std::string& query);
+int run_rules_check(const CommonOptions& options, const std::vector<std::string>& files);
+int run_bill(const BillCommand& command);
+int run_bill_verify(const BillCommand& command);
+int run_bill_report(const BillCommand& command);
+int run_pages(const CommonOptions& options);
+int run_demo(const DemoCommand& command);
+
+}  // namespace headpond::app

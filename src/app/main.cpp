@@ -1,0 +1,147 @@
+// The command line: flags into option structs, one function a command.
+#include <CLI/CLI.hpp>
+
+#include "app/commands.h"
+
+namespace {
+
+using headpond::app::CommonOptions;
+
+void add_common(CLI::App* command, CommonOptions& options) {
+  command->add_option("-f,--file", options.topology, "the topology")->capture_default_str();
+  command->add_option("--data-dir", options.data_directory,
+                      "local scratch for state and spill (default: .headpond/<name> beside the topology)");
+  command->add_flag("--json", options.json, "for machines");
+}
+
+void add_generate(CLI::App& app, headpond::app::GenerateCommand& g, int& code) {
+  auto* c = app.add_subcommand("generate", "produce deterministic logs into a Kafka topic");
+  add_common(c, g.common);
+  c->add_option("--brokers", g.brokers, "host:port,… (default: the topology's)");
+  c->add_option("--topic", g.topic, "created when absent (default: the topology's)");
+  c->add_option("--seed", g.seed, "the same seed, the same bytes")->capture_default_str();
+  c->add_option("-n,--events", g.events, "how many")->capture_default_str();
+  c->add_option("--rate", g.rate, "events a second, 0 = flat out")->capture_default_str();
+  c->add_option("--partitions", g.partitions, "of a topic it creates (default 4)");
+  c->add_option("--from", g.from, "first timestamp, RFC 3339 (with --to: spread evenly, not live)");
+  c->add_option("--to", g.to, "last timestamp");
+  c->add_option("--malformed", g.malformed, "share of records that do not decode, 0 to 1")->capture_default_str();
+  c->add_option("--late", g.late, "share of events up to 2 minutes late")->capture_default_str();
+  c->add_option("--future", g.future, "share of events from the future")->capture_default_str();
+  c->add_option("--incident-service", g.incident_service, "this service fails during the incident");
+  c->add_option("--incident-at", g.incident_at, "when it begins: RFC 3339, or seconds after the first event");
+  c->add_option("--incident-seconds", g.incident_seconds, "how long it lasts")->capture_default_str();
+  c->callback([&] { code = run_generate(g); });
+}
+
+void add_bill(CLI::App& app, headpond::app::BillCommand& b, int& code) {
+  auto* bill = app.add_subcommand("bill", "the daily capacity bill");
+  bill->require_subcommand(1);
+  const auto options = [&b](CLI::App* c) {
+    add_common(c, b.common);
+    c->add_option("--branch", b.branch, "which billing branch, when there are several");
+    c->add_option("--day", b.day, "UTC day, 2026-11-25")->required();
+  };
+  auto* run = bill->add_subcommand("run", "bill a closed day: tables, certificate, report");
+  options(run);
+  run->add_flag("--provisional", b.provisional, "price an open day into a report and CSV only");
+  run->callback([&] { code = run_bill(b); });
+  auto* verify = bill->add_subcommand("verify", "check a day's bill against bronze and its certificate");
+  options(verify);
+  verify->add_flag("--deep", b.deep, "re-hash the rows");
+  verify->callback([&] { code = run_bill_verify(b); });
+  auto* report = bill->add_subcommand("report", "where a day's report lies");
+  options(report);
+  report->callback([&] { code = run_bill_report(b); });
+}
+
+// `up` and the commands that run one role of it.
+void add_roles(CLI::App& app, headpond::app::UpCommand& up, int& code) {
+  const auto add = [&](const char* name, const char* what, std::vector<std::string> roles) {
+    auto* c = app.add_subcommand(name, what);
+    add_common(c, up.common);
+    c->add_option("--listen", up.listen, "address of the page, health and metrics (loopback)");
+    c->add_option("--branch", up.branch, "only this branch");
+    c->callback([&up, &code, roles] {
+      up.roles = roles;
+      code = run_up(up);
+    });
+  };
+  add("up", "run every embedded role in one process", {});
+  add("ingest", "Kafka to bronze", {"ingest"});
+  add("pager", "bronze to pages", {"pager"});
+  add("dashboard", "bronze to gold, each minute", {"dashboard"});
+  add("billing", "bill each day when it has closed", {"billing"});
+  add("serve", "the page and its API", {"serve"});
+}
+
+void add_demo(CLI::App& app, headpond::app::DemoCommand& d, int& code) {
+  auto* c = app.add_subcommand("demo", "see all of it: a real Kafka, an incident, a page, a chart, a bill");
+  c->add_option("--dir", d.directory, "where to put it (default: a fresh temporary directory)");
+  c->add_option("--listen", d.listen, "address of the page")->capture_default_str();
+  c->add_flag("--keep", d.keep, "stay up until interrupted, also when not on a terminal");
+  c->add_flag("--mock", d.mock, "use librdkafka's mock broker");
+  c->add_option("--seconds-max", d.seconds_max, "give up after this long")->capture_default_str();
+  c->callback([&] { code = run_demo(d); });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace headpond::app;
+  CLI::App app{"Headpond: one Kafka topic, one bronze table, three rhythms."};
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "headpond 0.1.0");
+  int code = kOk;
+
+  CommonOptions common;
+  GenerateCommand generate;
+  UpCommand up;
+  BillCommand bill;
+  DemoCommand demo;
+  bool write = false, deep = false;
+  std::string query;
+  std::vector<std::string> files;
+
+  add_demo(app, demo, code);
+  auto* init = app.add_subcommand("init", "write a first topology");
+  add_common(init, common);
+  init->callback([&] { code = run_init(common); });
+  auto* plan = app.add_subcommand("plan", "check a topology, propose branches, price it");
+  add_common(plan, common);
+  plan->add_flag("--write", write, "put the proposed branches into the file");
+  plan->callback([&] { code = run_plan(common, write); });
+  add_roles(app, up, code);
+  auto* status = app.add_subcommand("status", "version, lag and freshness of each branch");
+  add_common(status, common);
+  status->callback([&] { code = run_status(common); });
+  add_generate(app, generate, code);
+  add_bill(app, bill, code);
+  auto* audit = app.add_subcommand("audit", "prove that each offset is in bronze once");
+  add_common(audit, common);
+  audit->add_flag("--deep", deep, "from the rows, not only the log");
+  audit->callback([&] { code = run_audit(common, deep); });
+  auto* sql = app.add_subcommand("sql", "query bronze, gold, usage, invoices and pages");
+  add_common(sql, common);
+  sql->add_option("query", query,
+                  "SQL (DuckDB); views: bronze, rollup, histogram, rolling_5m, batch, usage_15m, usage_peak, invoice_lines, pages")
+      ->required();
+  sql->callback([&] { code = run_sql(common, query); });
+  auto* rules = app.add_subcommand("rules", "the pager's rules");
+  rules->require_subcommand(1);
+  auto* check = rules->add_subcommand("check", "check rule files: errors, worst delay, state a key");
+  add_common(check, common);
+  check->add_option("files", files, "rule files (default: the topology's)");
+  check->callback([&] { code = run_rules_check(common, files); });
+  auto* pages = app.add_subcommand("pages", "recent pages and their receipts");
+  add_common(pages, common);
+  pages->callback([&] { code = run_pages(common); });
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int shown = app.exit(error);
+    return shown == 0 ? kOk : kWrongUse;
+  }
+  return code;
+}

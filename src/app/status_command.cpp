@@ -1,0 +1,95 @@
+// `headpond status`: how far each branch is, from the cursors they publish.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "app/console.h"
+#include "app/session.h"
+#include "base/time.h"
+#include "bronze/cursor.h"
+#include "delta/log.h"
+
+namespace headpond::app {
+namespace {
+
+// A cursor older than this belongs to a role that no longer runs.
+constexpr double kStaleSeconds = 30;
+
+struct Line {
+  bronze::BranchStatus status;
+  double age_s = 0;         // since the cursor was published
+  double freshness_s = -1;  // now - complete_until; -1 = nothing complete yet
+  std::int64_t lag = 0;     // versions behind bronze
+};
+
+Line make_line(const bronze::BranchStatus& status, base::Micros now, base::Version head) {
+  Line line{.status = status};
+  line.age_s = (now - status.updated_at).to_seconds();
+  if (status.complete_until) line.freshness_s = (now - *status.complete_until).to_seconds();
+  line.lag = std::max<std::int64_t>(0, head.value() - status.version.value());
+  return line;
+}
+
+std::string verdict(const Line& line) {
+  if (line.age_s > kStaleSeconds) return "not running";
+  if (line.status.state == "failed") return "failed";
+  if (line.status.promise_s > 0 && line.freshness_s > line.status.promise_s) return "LATE";
+  return line.status.state;
+}
+
+std::string to_json(const std::vector<Line>& lines, base::Version head) {
+  nlohmann::ordered_json out;
+  out["bronze_version"] = head.value();
+  out["branches"] = nlohmann::ordered_json::array();
+  for (const auto& line : lines) {
+    auto branch = nlohmann::ordered_json::parse(bronze::to_json(line.status));
+    branch["verdict"] = verdict(line);
+    branch["age_s"] = line.age_s;
+    if (line.freshness_s >= 0) branch["freshness_s"] = line.freshness_s;
+    branch["versions_behind"] = line.lag;
+    out["branches"].push_back(std::move(branch));
+  }
+  return out.dump(2);
+}
+
+void print(const std::vector<Line>& lines) {
+  TextTable table({"branch", "kind", "engine", "state", "version", "behind", "complete until", "freshness", "promise", "message"});
+  for (const auto& line : lines) {
+    const auto& s = line.status;
+    table.add({s.branch, s.kind, s.engine, verdict(line), std::to_string(s.version.value()), std::to_string(line.lag),
+               s.complete_until ? base::format_rfc3339(base::floor_to(*s.complete_until, base::kSecond)) : "-",
+               line.freshness_s < 0 ? "-" : human_age(line.freshness_s), s.promise_s > 0 ? human_age(s.promise_s) : "-", s.message});
+  }
+  fmt::print("{}", table.render());
+}
+
+}  // namespace
+
+int run_status(const CommonOptions& options) {
+  int code = kOk;
+  auto session = Session::open(options, code);
+  if (!session) return code;
+  const auto head = delta::Table(*session->lake, session->paths.bronze).latest();
+  if (!head) return complain(head.error());
+  if (head->value() < 0) {
+    complain(fmt::format("no bronze table at {}{} yet: start 'headpond up -f {}'", session->lake->describe(), session->paths.bronze,
+                         options.topology));
+    return kUnavailable;
+  }
+  const auto statuses = bronze::read_statuses(*session->lake, session->paths.bronze);
+  if (!statuses) return complain(statuses.error());
+  std::vector<Line> lines;
+  bool late = false;
+  for (const auto& status : *statuses) {
+    lines.push_back(make_line(status, session->clock->now(), *head));
+    const auto word = verdict(lines.back());
+    late = late || word == "LATE" || word == "failed";
+  }
+  if (options.json)
+    fmt::print("{}\n", to_json(lines, *head));
+  else
+    print(lines);
+  return late ? kProblem : kOk;
+}
+
+}  // namespace headpond::app

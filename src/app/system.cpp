@@ -1,0 +1,115 @@
+#include "app/system.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "app/pager_role.h"
+#include "app/wiring.h"
+#include "billing/engine.h"
+#include "dashboard/engine.h"
+#include "ingest/engine.h"
+
+namespace headpond::app {
+namespace {
+
+// Ingest and pager run at normal priority, the throughput-bound branches give way.
+constexpr int kDashboardNice = 10, kBillingNice = 19;
+
+double promise_of(const spec::Topology& topology, const spec::Branch& branch) {
+  double promise = 0;
+  for (const auto& consumer : topology.consumers)
+    if (std::find(branch.serves.begin(), branch.serves.end(), consumer.name) != branch.serves.end() &&
+        (promise == 0 || consumer.freshness.to_seconds() < promise))
+      promise = consumer.freshness.to_seconds();
+  return promise;
+}
+
+Role::Factory ingest_factory(Session& session) {
+  return [&session] {
+    return adapt(
+        ingest::Engine::open(session.topology, {*session.lake, session.paths, *session.clock, *session.random, *session.failpoints}));
+  };
+}
+
+Role::Factory dashboard_factory(Session& session, const spec::Branch& branch) {
+  return [&session, &branch] {
+    return adapt(dashboard::Engine::open(
+        session.topology, branch,
+        {*session.lake, session.paths, *session.clock, *session.random, *session.failpoints, session.data_directory + "/" + branch.name}));
+  };
+}
+
+Role::Factory billing_factory(Session& session, const spec::Branch& branch) {
+  return [&session, &branch]() -> base::Result<std::unique_ptr<Steppable>> {
+    TRY(const auto settings, load_billing(session.topology, branch));
+    return adapt(billing::Engine::open(settings, {*session.lake, session.paths, *session.clock, *session.random, *session.failpoints,
+                                                  session.data_directory + "/" + branch.name}));
+  };
+}
+
+}  // namespace
+
+bool Selection::includes(const std::string& kind, const std::string& name) const {
+  return (kinds.empty() || std::find(kinds.begin(), kinds.end(), kind) != kinds.end()) && (branch.empty() || branch == name);
+}
+
+base::Result<std::unique_ptr<System>> System::create(Session& session, const Selection& selection, Hooks hooks) {
+  auto system = std::make_unique<System>();
+  const auto add = [&](RoleOptions options, Role::Factory factory) {
+    system->roles_.push_back(std::make_unique<Role>(std::move(options), std::move(factory), hooks.log));
+  };
+  if (selection.includes("ingest", "ingest"))
+    add({.name = "ingest", .kind = "ingest", .first_open_must_succeed = true}, ingest_factory(session));
+  for (const auto& branch : session.topology.branches) {
+    const std::string kind(spec::to_string(branch.kind));
+    if (!selection.includes(kind, branch.name)) continue;
+    if (branch.engine != "embedded" && branch.engine != "auto")
+      return base::fail(base::ErrorKind::kInvalid,
+                        fmt::format("{}: branch '{}' runs on {}, not in this process; write 'engine: embedded' to run it here",
+                                    spec::to_string(branch.place), branch.name, branch.engine));
+    RoleOptions options{.name = branch.name, .kind = kind, .promise_s = promise_of(session.topology, branch)};
+    switch (branch.kind) {
+      case spec::BranchKind::kPager: add(options, pager_factory(session, branch, hooks.print)); break;
+      case spec::BranchKind::kDashboard:
+        options.nice = kDashboardNice;
+        options.idle_poll = base::Duration::millis(50);
+        add(options, dashboard_factory(session, branch));
+        break;
+      case spec::BranchKind::kBilling:
+        options.nice = kBillingNice;
+        options.idle_poll = base::Duration::millis(500);
+        add(options, billing_factory(session, branch));
+        break;
+    }
+  }
+  if (system->roles_.empty())
+    return base::fail(base::ErrorKind::kInvalid,
+                      fmt::format("{}: nothing to run{}", session.topology.path,
+                                  selection.branch.empty() ? "" : ": no such branch '" + selection.branch + "'"));
+  return system;
+}
+
+void System::start() {
+  for (auto& role : roles_) role->start();
+}
+
+void System::stop() {
+  for (auto& role : roles_) role->ask_to_stop();
+  for (auto& role : roles_) role->stop();
+}
+
+std::vector<bronze::BranchStatus> System::statuses() const {
+  std::vector<bronze::BranchStatus> all;
+  for (const auto& role : roles_) all.push_back(role->status());
+  return all;
+}
+
+std::vector<std::pair<std::string, base::Error>> System::failed() const {
+  std::vector<std::pair<std::string, base::Error>> all;
+  for (const auto& role : roles_)
+    if (auto error = role->fatal()) all.emplace_back(role->status().branch, std::move(*error));
+  return all;
+}
+
+}  // namespace headpond::app

@@ -1,0 +1,96 @@
+// `headpond up` and the commands that run one role of it.
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <mutex>
+
+#include "app/console.h"
+#include "app/page_server.h"
+#include "app/signals.h"
+#include "app/system.h"
+#include "base/time.h"
+#include "plan/plan.h"
+
+namespace headpond::app {
+namespace {
+
+constexpr base::Duration kWatch = base::Duration::millis(200);
+
+// One line at a time on stderr, with the time of day.
+class Logger {
+ public:
+  explicit Logger(env::Clock& clock) : clock_(clock) {}
+  void line(const std::string& role, const std::string& text) {
+    const std::lock_guard lock(mutex_);
+    fmt::print(stderr, "{} {}: {}\n", base::format_rfc3339(base::floor_to(clock_.now(), base::Duration::millis(1))), role, text);
+  }
+
+ private:
+  env::Clock& clock_;
+  std::mutex mutex_;
+};
+
+bool wants(const UpCommand& command, const std::string& role) {
+  return command.roles.empty() || std::find(command.roles.begin(), command.roles.end(), role) != command.roles.end();
+}
+
+// What ends the process by itself: ingest's fatal error (nothing else can go on without it), or every role's.
+std::optional<base::Error> ended(const System& system) {
+  const auto failed = system.failed();
+  for (const auto& [role, error] : failed)
+    if (role == "ingest" || failed.size() == system.roles()) return error;
+  return std::nullopt;
+}
+
+}  // namespace
+
+int run_up(const UpCommand& command) {
+  const Signals signals;  // before any thread
+  int code = kOk;
+  auto session = Session::open(command.common, code);
+  if (!session) return code;
+  const auto plan = plan::make_plan(session->topology);
+  if (plan.refused()) {
+    fmt::print(stderr, "{}", plan::render_refusals(plan));
+    complain(fmt::format("the plan is refused; see 'headpond plan -f {}'", command.common.topology));
+    return kWrongUse;
+  }
+  Logger logger(*session->clock);
+  std::mutex print_mutex;
+  const Hooks hooks{.log = [&](const std::string& role, const std::string& text) { logger.line(role, text); },
+                    .print =
+                        [&](const std::string& page) {
+                          const std::lock_guard lock(print_mutex);
+                          fmt::print("{}\n", page);
+                          std::fflush(stdout);
+                        }};
+  std::unique_ptr<System> system;
+  const bool serve_only = command.roles == std::vector<std::string>{"serve"};
+  if (!serve_only) {
+    auto created = System::create(*session, {.kinds = command.roles, .branch = command.branch}, hooks);
+    if (!created) return complain(created.error());
+    system = std::move(*created);
+  }
+  std::unique_ptr<PageServer> server;
+  if (wants(command, "serve") || !command.listen.empty()) {
+    auto opened = PageServer::open(*session, system.get(), command.listen.empty() ? session->topology.serve_listen : command.listen);
+    if (!opened) return complain(opened.error());
+    server = std::move(*opened);
+    fmt::print(stderr, "headpond: the page is at {}\n", server->address());
+  }
+  if (system) system->start();
+  std::optional<base::Error> end;
+  while (!signals.wait(kWatch) && !end)
+    if (system) end = ended(*system);
+  if (server) server->stop();
+  if (system) {
+    fmt::print(stderr, "headpond: stopping: committing what has been read\n");
+    system->stop();
+    if (!end) end = ended(*system);
+  }
+  return end ? exit_code(end->kind) : kOk;
+}
+
+}  // namespace headpond::app
