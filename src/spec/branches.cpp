@@ -51,6 +51,34 @@ void load_target(Context& context, const Node& node, Branch& branch) {
   branch.notify.push_back(std::move(target));
 }
 
+// What a dashboard may group by: bronze's declared columns, the level's word made of its number, and some of Headpond's own.
+std::vector<std::string> groupable(const Topology& topology) {
+  std::vector<std::string> names;
+  for (const auto& column : topology.bronze.columns) {
+    names.push_back(column.name);
+    if (column.name == "severity_number") names.push_back("severity");
+  }
+  names.insert(names.end(), {"source", "kafka_partition", "pattern_id"});
+  return names;
+}
+
+std::vector<std::string> numbers(const Topology& topology) {
+  std::vector<std::string> names;
+  for (const auto& column : topology.bronze.columns)
+    if (column.type == "int32" || column.type == "int64" || column.type == "double") names.push_back(column.name);
+  return names;
+}
+
+void check_columns(Context& context, const Fields& fields, std::string_view key, const std::vector<std::string>& written,
+                   const std::vector<std::string>& known) {
+  for (const auto& column : written) {
+    if (std::find(known.begin(), known.end(), column) != known.end()) continue;
+    const auto near = nearest(column, known);
+    context.report(fields.find(key)->place, fields.path_of(key) + ": found `" + column + "`; expected columns of bronze" +
+                                                (near ? "; did you mean `" + *near + "`?" : ": " + one_of(known)));
+  }
+}
+
 void load_rollup(Context& context, const Node& node, const Topology& topology, Branch& branch) {
   Fields fields(context, &node, node.place, "rollups", {"name", "by", "measures"});
   RollupDecl rollup;
@@ -59,11 +87,11 @@ void load_rollup(Context& context, const Node& node, const Topology& topology, B
   fields.require("by", "by: a list of columns");
   fields.texts("by", rollup.by);
   fields.texts("measures", rollup.measures);
-  std::vector<std::string> columns;
-  for (const auto& column : topology.bronze.columns) columns.push_back(column.name);
-  for (const auto& column : rollup.by)
-    if (!columns.empty() && std::find(columns.begin(), columns.end(), column) == columns.end())
-      context.report(fields.find("by")->place, "rollups.by: bronze has no column `" + column + "`" + did_you_mean(column, columns));
+  check_columns(context, fields, "by", rollup.by, groupable(topology));
+  check_columns(context, fields, "measures", rollup.measures, numbers(topology));
+  for (const auto& other : branch.rollups)
+    if (other.name == rollup.name && !rollup.name.empty())
+      context.report(node.place, "rollups: two are named `" + rollup.name + "`; give each its own");
   branch.rollups.push_back(std::move(rollup));
 }
 
@@ -107,6 +135,9 @@ void load_timing(Context& context, Fields& fields, Branch& branch) {
   };
   duration("trigger", branch.trigger);
   duration("window", branch.window);
+  if (branch.window && *branch.window != base::Duration::minutes(5))
+    context.report(fields.find("window")->place,
+                   fields.path_of("window") + ": found " + describe(*fields.find("window")) + "; expected 5m, the rolling window there is");
   const Node* node = fields.find("schedule");
   if (node == nullptr) return;
   std::string schedule;

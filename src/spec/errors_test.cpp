@@ -123,7 +123,11 @@ TEST(Errors, ABranchNamesOnlyWhatThereIs) {
   };
   EXPECT_EQ(branch("kind: dashboard, rollups: [{name: r, by: [service]}]"), "");
   EXPECT_EQ(branch("kind: dashboard, rollups: [{name: r, by: [servce]}]"),
-            "t.yaml:7:69: rollups.by: bronze has no column `servce`; did you mean `service`?\n");
+            "t.yaml:7:69: rollups.by: found `servce`; expected columns of bronze; did you mean `service`?\n");
+  EXPECT_EQ(branch("kind: dashboard, rollups: [{name: r, by: [severity, pattern_id], measures: [duration_ms]}]"), "");
+  EXPECT_THAT(branch("kind: dashboard, rollups: [{name: r, by: [service], measures: [host]}]"),
+              HasSubstr("rollups.measures: found `host`; expected columns of bronze: severity_number, status or duration_ms"));
+  EXPECT_THAT(branch("kind: dashboard, window: 10m"), HasSubstr("window of branch x: found `10m`; expected 5m"));
   EXPECT_EQ(branch("kind: dashbord"),
             "t.yaml:7:34: kind of branch x: found `dashbord`; expected pager, dashboard or billing; did you mean `dashboard`?\n");
   EXPECT_EQ(branch("kind: pager"), "t.yaml:7:5: branch x has no `rules`; expected rules: files such as rules/*.yaml\n");
