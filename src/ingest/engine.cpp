@@ -130,6 +130,7 @@ base::Result<void> TopicEngine::start(std::unique_ptr<kafka::Source> source) {
 base::Result<void> TopicEngine::name_first_partitions(const kafka::TopicInfo& info) {
   bronze::CommitRequest request;
   request.topic = topic_of(topology_, topic_id_);
+  request.topic->log_append_time = info.log_append_time;
   std::vector<base::PartitionId> fresh;
   for (const auto& partition : info.partitions) {
     request.partitions.push_back(in_source(partition.id));
