@@ -327,10 +327,12 @@ void DurableOutbox::collapse() {
   for (auto& [line, entries] : by_line) collapse_line(line, std::move(entries));
 }
 
-// Keeps what leads a receiver from what it has to the latest state: the resolve of the page it has open, and the latest firing.
+// Keeps what leads a receiver from what it may have to the latest state: the resolve of the page it has open, and the latest firing. The
+// head of the line may have been sent without its receipt having become durable, so a firing there counts as open.
 void DurableOutbox::collapse_line(const Line& line, std::vector<Entry*> entries) {
   const auto state = lines_.find(line);
   bool open = state != lines_.end() && state->second.open.has_value();
+  open = open || entries.front()->transition.kind == TransitionKind::kFiring;
   const Entry* last = entries.back();
   for (Entry* entry : entries) {
     const bool resolves = entry->transition.kind == TransitionKind::kResolved;

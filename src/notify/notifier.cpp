@@ -102,7 +102,7 @@ class SteppedNotifier final : public Notifier {
   PagesTable table_;
   std::map<std::pair<std::string, rules::TransitionId>, Attempts> attempts_;
   std::optional<Batch> batch_;  // receipts on their way to be durable
-  std::int64_t last_number_ = 0;
+  std::int64_t receipt_epoch_ = 0, last_number_ = 0;
   Duration step_began_;
   Duration table_at_;
   bool table_behind_ = true;
@@ -121,6 +121,8 @@ base::Result<bool> SteppedNotifier::hold_lease() {
   // What an earlier sender receipted since the outbox was loaded.
   TRY(const auto written, read_receipts(world_.lake, options_.pages_root, outbox_.newest_receipt()));
   for (const auto& object : written) outbox_.apply(object.place, object.receipts);
+  // Always a fresh one, also where someone removed the lease's objects.
+  receipt_epoch_ = std::max(lease_.epoch(), outbox_.newest_receipt().epoch + 1);
   return true;
 }
 
@@ -137,7 +139,7 @@ base::Result<bool> SteppedNotifier::run_step() {
   }
   if (sent) world_.failpoints.reach("notify.after_send");
   if (!receipts.empty()) {
-    const ReceiptPlace place{lease_.epoch(), ++last_number_};
+    const ReceiptPlace place{receipt_epoch_, ++last_number_};
     std::string bytes = serialize(receipts);
     batch_ = Batch{place, std::move(receipts), std::move(bytes)};
     TRY_VOID(flush());

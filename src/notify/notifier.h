@@ -39,7 +39,7 @@ struct NotifierOptions {
   std::string branch;
   std::string pages_root;       // "pages/<branch>"
   std::string local_directory;  // scratch; held by this process alone (the state store's lock on the same parent guarantees it)
-  base::Duration lease = base::Duration::seconds(3);
+  base::Duration lease = base::Duration::seconds(6);
   base::Duration request_timeout = base::Duration::seconds(2);
   base::Duration resend_interval = base::Duration::minutes(1);  // of firing alerts to Alertmanager
   base::Duration table_interval = base::Duration::seconds(2);   // between writes of the pages table
