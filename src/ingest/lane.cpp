@@ -98,10 +98,8 @@ bool Lane::take(const kafka::Record& record) {
 
 void Lane::put_row(Partition& partition, const kafka::Record& record) {
   const auto arrival = partition.arrival.stamp(record.timestamp_us, record.log_append_time, fetched_at_);
-  if (partition.initial_gap > 0) [[unlikely]] {
-    declare(partition, 0, partition.initial_gap - 1, "before start", base::Micros(arrival));
-    partition.initial_gap = 0;
-  }
+  if (partition.initial_gap > 0) [[unlikely]]
+    declare_initial_gap(partition, base::Micros(arrival));
   const auto row = batch_.begin_row(record.payload);
   const auto i = row.index;
   batch_.arrival[i] = arrival;
@@ -134,10 +132,10 @@ bool Lane::settle_offset(Partition& partition, std::int64_t seen) {
       if (!outcome_) return false;
       // Where nothing has arrived yet the gap waits for the first row's arrival.
       if (const auto arrival = partition.arrival.last_arrival()) {
-        if (partition.initial_gap > 0) declare(partition, 0, partition.initial_gap - 1, "before start", *arrival);
-        partition.initial_gap = 0;
+        declare_initial_gap(partition, *arrival);
         declare(partition, partition.next, seen - 1, gap_kind(topic_, seen - partition.next), *arrival);
       } else {
+        if (partition.initial_gap == 0) partition.initial_gap_kind = gap_kind(topic_, seen - partition.next);
         partition.initial_gap = seen;
       }
       partition.next = seen;
@@ -168,6 +166,12 @@ bool Lane::settle_epoch(Partition& partition, std::int32_t epoch) {
   partition.leader_epoch = epoch;
   partition.epoch_changed = true;
   return true;
+}
+
+void Lane::declare_initial_gap(Partition& partition, base::Micros arrival) {
+  if (partition.initial_gap == 0) return;
+  declare(partition, 0, partition.initial_gap - 1, partition.initial_gap_kind, arrival);
+  partition.initial_gap = 0;
 }
 
 void Lane::declare(Partition& partition, std::int64_t first, std::int64_t last, const std::string& kind, base::Micros arrival) {
@@ -234,8 +238,7 @@ void Lane::out_of_range(Partition& partition) {
   if (!outcome_) return;
   const auto arrival = partition.arrival.last_arrival().value_or(clock_.now());
   partition.arrival.raise(arrival);
-  if (partition.initial_gap > 0) declare(partition, 0, partition.initial_gap - 1, "before start", arrival);
-  partition.initial_gap = 0;
+  declare_initial_gap(partition, arrival);
   declare(partition, partition.next, start - 1, "retention (accepted)", arrival);
   last_trouble_ = what + "; accepted";
   partition.next = start;
@@ -273,10 +276,7 @@ std::vector<bronze::PartitionClock> Lane::cut(const std::vector<kafka::LogEnd>& 
     const bool is_proven = proven[static_cast<std::size_t>(partition.id.value())] != 0;
     const auto clock = partition.arrival.cut(is_proven ? std::optional(asked_at) : std::nullopt);
     if (!clock) continue;
-    if (partition.initial_gap > 0) {
-      declare(partition, 0, partition.initial_gap - 1, "before start", *clock);
-      partition.initial_gap = 0;
-    }
+    declare_initial_gap(partition, *clock);
     clocks.push_back({{options_.source, partition.id}, *clock, base::Offset(partition.next - 1)});
   }
   return clocks;

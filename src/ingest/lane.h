@@ -70,6 +70,7 @@ class Lane {
   void hear(const kafka::PartitionEvent& event);
   bool settle_offset(Partition& partition, std::int64_t seen);
   bool settle_epoch(Partition& partition, std::int32_t epoch);
+  void declare_initial_gap(Partition& partition, base::Micros arrival);
   void declare(Partition& partition, std::int64_t first, std::int64_t last, const std::string& kind, base::Micros arrival);
   void put_row(Partition& partition, const kafka::Record& record);
   void out_of_range(Partition& partition);

@@ -18,8 +18,9 @@ struct Partition {
   std::int32_t leader_epoch = -1;  // newest seen
   bool epoch_changed = false;      // since the last commit
 
-  // Offsets [0, initial_gap) were gone before the first read: declared in front of the first row, or with the first proven clock.
+  // Offsets [0, initial_gap) have no rows: declared in front of the first row, or with the first proven clock.
   std::int64_t initial_gap = 0;
+  std::string initial_gap_kind = "before start";
 
   // The session is fresh (assigned, fetched again, interrupted, another leader): the next record must be `next`, or be confirmed.
   bool fresh = true;
