@@ -12,7 +12,7 @@
 namespace headpond::billing {
 namespace {
 
-constexpr std::size_t kTenantsShown = 50, kLinesShown = 120, kPartitionsShown = 64, kRatesShown = 40, kNameLength = 48;
+constexpr std::size_t kTenantsShown = 50, kLinesShown = 120, kPartitionsShown = 64, kRatesShown = 40, kNameLength = 36;
 
 std::string long_date(base::Micros day) {
   constexpr std::array kWeekdays = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
@@ -40,14 +40,16 @@ std::string number_cell(const std::string& html) {
   return "<td class=\"n\">" + html + "</td>";
 }
 
-std::string gb(std::int64_t bytes) {
-  return fixed(static_cast<double>(bytes) / 1e9, 3);
+// A bar as long as the amount is of the largest, and its part of the total in figures.
+std::string share_cell(double amount, double largest, double total) {
+  return "<td class=\"share\"><span><i style=\"width:" + fixed(70 * amount / largest, 1) + "%\"></i>" + fixed(100 * amount / total, 1) +
+         " %</span></td>";
 }
 
 std::string change(std::int64_t now, std::int64_t before) {
   if (before <= 0) return "";
   const double percent = 100.0 * (static_cast<double>(now) / static_cast<double>(before) - 1);
-  return (percent >= 0 ? "+" : "−") + fixed(std::abs(percent), 1) + " % to the day before";
+  return (percent >= 0 ? "+" : "−") + fixed(std::abs(percent), 1) + " % on the day before";
 }
 
 std::string card(const std::string& what, const std::string& value, const std::string& detail, bool main = false) {
@@ -130,18 +132,19 @@ class Page {
   void tenants() {
     out_ += "<section><h2>By tenant</h2><table><thead><tr><th>Tenant</th><th class=\"share\">Share of the bill</th><th class=\"n\">" +
             bill_.currency +
-            "</th><th class=\"n\">GB</th><th class=\"n\">Events</th><th class=\"n\">Undecodable</th><th class=\"n\">Peak a "
+            "</th><th class=\"n\">Volume</th><th class=\"n\">Events</th><th class=\"n\">Undecodable</th><th class=\"n\">Peak a "
             "minute</th></tr></thead><tbody>";
     const double total = std::max(1e-9, std::stod(bill_.total));
+    const double largest = bill_.tenants.empty() ? 1 : std::max(1e-9, std::stod(bill_.tenants.front().amount));
     for (std::size_t i = 0; i < std::min(kTenantsShown, bill_.tenants.size()); ++i) {
       const auto& tenant = bill_.tenants[i];
-      out_ += "<tr>" + cell(name_of(tenant.tenant)) +
-              "<td class=\"share\"><i style=\"width:" + fixed(100 * std::stod(tenant.amount) / total, 1) + "%\"></i></td>" +
-              number_cell(grouped_decimal(tenant.amount)) + number_cell(gb(tenant.used.bytes)) + number_cell(grouped(tenant.used.events)) +
-              number_cell(grouped(tenant.used.errors)) + number_cell(grouped(tenant.peak_epm)) + "</tr>";
+      out_ += "<tr>" + cell(name_of(tenant.tenant)) + share_cell(std::stod(tenant.amount), largest, total) +
+              number_cell(grouped_decimal(tenant.amount)) + number_cell(human_bytes(tenant.used.bytes)) +
+              number_cell(grouped(tenant.used.events)) + number_cell(grouped(tenant.used.errors)) + number_cell(grouped(tenant.peak_epm)) +
+              "</tr>";
     }
     out_ += "</tbody><tfoot><tr><td>Total</td><td class=\"share\"></td>" + number_cell(grouped_decimal(bill_.total)) +
-            number_cell(gb(bill_.used.bytes)) + number_cell(grouped(bill_.used.events)) + number_cell(grouped(bill_.used.errors)) +
+            number_cell(human_bytes(bill_.used.bytes)) + number_cell(grouped(bill_.used.events)) + number_cell(grouped(bill_.used.errors)) +
             "<td></td></tr></tfoot></table>";
     more(bill_.tenants.size(), kTenantsShown, "tenants");
     out_ += "</section>\n";

@@ -39,7 +39,8 @@ th{color:var(--soft);font-weight:500;font-size:13px}
 tr:last-child td{border-bottom:0}
 tfoot td{font-weight:650;border-top:2px solid var(--line)}
 .n{text-align:right;padding-right:0;padding-left:14px;white-space:nowrap}
-.share{width:22%;min-width:90px}
+.share{width:26%;min-width:120px}
+.share span{display:flex;align-items:center;gap:8px;color:var(--soft);font-size:13px}
 .share i{display:block;height:10px;border-radius:3px;background:var(--accent);min-width:2px}
 .soft{color:var(--soft);font-size:13px}
 code{font:12.5px/1.4 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-wrap:anywhere}
@@ -51,11 +52,11 @@ footer{color:var(--soft);font-size:13px;margin-top:20px}
 @page{margin:14mm}
 @media print{:root{--bg:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#ccc;--accent:#0b6bcb;--warn-bg:#fff4dc;--warn:#8a5a00;--ok-bg:#e2f5ea;
 --ok:#12693a;--s0:#0b6bcb;--s1:#12a594;--s2:#e2881b;--s3:#8353d6;--s4:#d6407a;--s5:#a3aebb;color-scheme:light}
-body{font-size:11px;-webkit-print-color-adjust:exact;print-color-adjust:exact}main{max-width:none;padding:0}
+body{font-size:11px;-webkit-print-color-adjust:exact;print-color-adjust:exact}main{max-width:none;padding:0 1px}
 .card,section{border-radius:6px;padding:10px 12px}section{overflow:visible}
 .card b{font-size:17px}.card.main b{font-size:24px}h1{font-size:21px}h2{font-size:13px}
 tr,.card,svg,.chart{break-inside:avoid}h2{break-after:avoid}thead{display:table-header-group}th,td{padding-top:3px;padding-bottom:3px}
-.soft,th,.card span,.card em,.legend,footer,.eyebrow{font-size:10px}code{font-size:9.5px}}
+.soft,th,.share span,.card span,.card em,.legend,footer,.eyebrow{font-size:10px}code{font-size:9.5px}}
 )CSS";
 
 }  // namespace headpond::billing

@@ -28,7 +28,13 @@ base::Result<DayResult> run_day(const Settings& settings, World world, base::Mic
   std::optional<base::Micros> from;
   if (!certified.empty()) from = std::min(day, certified.back() + base::kDay);
   TRY(const auto bronze, load_book(world, from));
-  if (provisional) return close_day(settings, world, bronze, day, true);
+  if (provisional) {
+    if (bronze.book.closed(day) && bronze.book.first_day() && day >= *bronze.book.first_day()) {
+      return base::fail(base::ErrorKind::kInvalid,
+                        base::format_day(day) + " is closed: every partition has passed its midnight; run it without --provisional");
+    }
+    return close_day(settings, world, bronze, day, true);
+  }
   TRY_VOID(require_closed(bronze.book, day));
   std::vector<base::Micros> also;
   for (auto next = from.value_or(*bronze.book.first_day()); next < day; next = next + base::kDay) {

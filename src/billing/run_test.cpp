@@ -119,6 +119,8 @@ TEST(RunDay, AProvisionalBillIsReportAndCsvOnlyAndSaysSo) {
   const auto& html = objects.at("billing/billing-capacity/reports/2026-11-25.provisional.html");
   EXPECT_NE(html.find("Provisional"), std::string::npos);
   EXPECT_NE(html.find("Kept open by logs@0 partition 0"), std::string::npos);
+  EXPECT_EQ(run_day(lake.settings, lake.world(), day("2026-11-24"), true).error().message,
+            "2026-11-24 is closed: every partition has passed its midnight; run it without --provisional");
 }
 
 TEST(RunDay, ADayWithoutRowsIsClosedTooAndKeepsTheChain) {

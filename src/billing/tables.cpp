@@ -89,20 +89,34 @@ base::Result<void> compare(sql::Engine& engine, std::string_view table, const St
                                                    "; only now: " + only_now + ")");
 }
 
-// The day's rows as a Parquet file in the local directory; returns its path.
-base::Result<std::string> export_file(sql::Engine& engine, const World& world, std::string_view table) {
-  const auto path = world.local_directory + "/" + std::string(table) + ".parquet";
-  TRY_VOID(engine.query("COPY (SELECT " + std::string(columns_of(table)) + " FROM " + std::string(table) + ") TO " +
-                        sql::quote_literal(path) + " (FORMAT parquet, COMPRESSION zstd)"));
-  return path;
-}
+// The day's rows as a Parquet file in the local directory, gone with this object. Another run may share the directory.
+class LocalFile {
+ public:
+  LocalFile(const World& world, std::string_view table)
+      : path_(world.local_directory + "/" + std::string(table) + "-" + hex16(world.random.next()) + ".parquet") {}
+  LocalFile(const LocalFile&) = delete;
+  LocalFile& operator=(const LocalFile&) = delete;
+  ~LocalFile() {
+    std::error_code ignored;
+    std::filesystem::remove(path_, ignored);
+  }
+  const std::string& path() const { return path_; }
 
-// Named by its content: a file left behind by a crash is found and written again, not beside.
-std::string content_name(const std::string& file, base::Micros day) {
-  std::ifstream in(file, std::ios::binary);
-  const std::string bytes((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
-  return "day=" + base::format_day(day) + "/part-" + hex16(base::xxh3(bytes)) + ".parquet";
-}
+  base::Result<void> write(sql::Engine& engine, std::string_view table) const {
+    TRY_VOID(engine.query("COPY (SELECT " + std::string(columns_of(table)) + " FROM " + std::string(table) + ") TO " +
+                          sql::quote_literal(path_) + " (FORMAT parquet, COMPRESSION zstd)"));
+    return {};
+  }
+  // Named by its content: a file left in the lake by a crash is written again, not beside.
+  std::string content_name(base::Micros day) const {
+    std::ifstream in(path_, std::ios::binary);
+    const std::string bytes((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+    return "day=" + base::format_day(day) + "/part-" + hex16(base::xxh3(bytes)) + ".parquet";
+  }
+
+ private:
+  std::string path_;
+};
 
 }  // namespace
 
@@ -143,8 +157,9 @@ base::Result<bool> store_day(sql::Engine& engine, const World& world, const Sett
     if (race == 0) {
       TRY(const auto count, engine.query("SELECT count(*) FROM " + std::string(table)));
       if (const auto rows = count.rows[0][0].as_int(); rows > 0) {
-        TRY(const auto file, export_file(engine, world, table));
-        TRY(auto add, delta::upload_file(target, file, content_name(file, day), {{"day", base::format_day(day)}}, rows, now_ms));
+        const LocalFile file(world, table);
+        TRY_VOID(file.write(engine, table));
+        TRY(auto add, delta::upload_file(target, file.path(), file.content_name(day), {{"day", base::format_day(day)}}, rows, now_ms));
         commit.adds.push_back(std::move(add));
       }
     }
