@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """bronze_readers.py BRONZE_TABLE [SEEDS]: has the program write random bronze tables and holds them against readers that are not ours:
 docs/formats/verify_bronze.py must find the audit's own totals, deltalake, DuckDB's delta extension and pyarrow must see the same rows,
-deltalake must refuse to write, and the verifier must name each damage planted into a copy."""
+deltalake must refuse to write, and the verifier must name each damage planted into a copy. The frozen table of format 1 must verify as it
+did when it was frozen, and this program must be able to continue it."""
 import glob
 import json
 import os
@@ -166,6 +167,25 @@ class Damage:
         return "arrival falls"
 
 
+def check_frozen(program, folder):
+    golden = os.path.join(os.path.dirname(__file__), "..", "golden", "format-1")
+    with open(os.path.join(golden, "bronze.json")) as f:
+        expected = json.load(f)
+    copy = os.path.join(folder, "frozen")
+    shutil.copytree(os.path.join(golden, "bronze"), copy)
+    assert verify(copy) == (0, expected), "the frozen table no longer verifies as it did"
+    continued = subprocess.run([program, copy, "77", "5"], capture_output=True, text=True)
+    assert continued.returncode == 0, continued.stderr
+    code, found = verify(copy)
+    own = json.loads(continued.stdout)
+    assert code == 0 and found["partitions"] == own["partitions"], found["findings"][:3]
+    assert found["version"] > expected["version"] and found["rows"] > expected["rows"], "nothing was added"
+    old = {(p["source"], p["partition"]): p for p in expected["partitions"]}
+    for p in found["partitions"]:  # the generation out of force stays as it was
+        if p["source"] == "logs@0":
+            assert p == old[(p["source"], p["partition"])], p
+
+
 DAMAGES = [n for n in vars(Damage) if not n.startswith("_") and n not in ("edit", "edit_rows")]
 
 
@@ -185,13 +205,14 @@ def main():
             assert found["partitions"] == own["partitions"] and found["version"] == own["version"], (found, own)
             assert check_readers(path) == own["rows"]
             rows += own["rows"]
+        check_frozen(program, folder)
         for name in DAMAGES:
             copy = os.path.join(folder, name)
             shutil.copytree(os.path.join(folder, "1"), copy)
             expected = getattr(Damage(copy, 5), name)()
             code, found = verify(copy)
             assert code == 1 and any(f["what"].startswith(expected) for f in found["findings"]), (name, expected, found["findings"][:5])
-    print(f"bronze: {rows} rows read alike by four readers, {len(DAMAGES)} damages named")
+    print(f"bronze: {rows} rows read alike by four readers, {len(DAMAGES)} damages named, the frozen table of format 1 continued")
 
 
 if __name__ == "__main__":

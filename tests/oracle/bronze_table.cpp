@@ -1,5 +1,6 @@
-// bronze_table DIRECTORY SEED: writes a random bronze table with two rival writers, gaps, siblings, tombstones, midnight, heartbeats, a
-// column added later and a second generation, and prints the audit's totals as JSON. bronze_readers.py compares them with what others read.
+// bronze_table DIRECTORY SEED [ROUNDS]: writes a random bronze table with two rival writers, gaps, siblings, tombstones, midnight,
+// heartbeats, a column added later and a second generation (or continues the table that is there), and prints the audit's totals as JSON.
+// bronze_readers.py compares them with what others read.
 #include <cstdio>
 #include <iostream>
 #include <map>
@@ -7,6 +8,7 @@
 #include <random>
 
 #include "bronze/audit.h"
+#include "bronze/view.h"
 #include "bronze/writer.h"
 #include "env/fake.h"
 #include "env/real.h"
@@ -26,20 +28,14 @@ class Table {
  public:
   Table(env::ObjectStore& store, std::uint32_t seed) : store_(store), dice_(seed), random_(seed), clock_(Micros(kMidnight - 20'000'000)) {}
 
-  bool write() {
+  bool write(int rounds) {
     bronze::TableSpec spec{"", "acme-logs", {{"service", Type::kString}, {"tenant", Type::kString}, {"status", Type::kInt32}}};
-    for (generation_ = 0; generation_ < 2; ++generation_) {
+    const auto there = bronze::open_view(store_, "");
+    for (generation_ = there ? 1 : 0; generation_ < 2; ++generation_) {
+      if (generation_ == 1) spec.declared.push_back({"region", Type::kString});
       if (!open(spec)) return false;
-      for (int i = 0; i < 14; ++i) {
-        clock_.advance(base::Duration::millis(static_cast<std::int64_t>(roll(6000))));
-        const bool both = roll(3) == 0;
-        for (int w = 0; w < (both ? 2 : 1); ++w)
-          if (!stage(static_cast<std::size_t>(both ? w : roll(2)))) return false;
-        for (auto& side : sides_)
-          if (side.staged || roll(2) == 0)
-            if (!commit(side)) return false;
-      }
-      spec.declared.push_back({"region", Type::kString});
+      for (int i = 0; i < rounds; ++i)
+        if (!round()) return false;
     }
     return true;
   }
@@ -54,6 +50,15 @@ class Table {
 
   std::uint32_t roll(std::uint32_t n) { return static_cast<std::uint32_t>(dice_()) % n; }
   std::string source() const { return "logs@" + std::to_string(generation_); }
+  bool round() {
+    clock_.advance(base::Duration::millis(static_cast<std::int64_t>(roll(6000))));
+    const bool both = roll(3) == 0;
+    for (int w = 0; w < (both ? 2 : 1); ++w)
+      if (!stage(static_cast<std::size_t>(both ? w : static_cast<int>(roll(2))))) return false;
+    for (auto& side : sides_)
+      if ((side.staged || roll(2) == 0) && !commit(side)) return false;
+    return true;
+  }
   static bool fine(const auto& result) {
     if (!result) std::cerr << result.error().message << "\n";
     return result.has_value();
@@ -151,10 +156,10 @@ class Table {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 3) return 2;
+  if (argc < 3) return 2;
   const auto store = env::open_local_store(argv[1]);
   if (!store) return std::cerr << store.error().message << "\n", 1;
-  if (!Table(**store, static_cast<std::uint32_t>(std::stoul(argv[2]))).write()) return 1;
+  if (!Table(**store, static_cast<std::uint32_t>(std::stoul(argv[2]))).write(argc > 3 ? std::stoi(argv[3]) : 14)) return 1;
   const auto report = bronze::audit(**store, "", {});
   if (!report) return std::cerr << report.error().message << "\n", 1;
   for (const auto& finding : report->findings) std::cerr << finding.what << ": " << finding.where << "\n";
