@@ -109,7 +109,7 @@ base::Result<void> DurableOutbox::load_rows(state::Store& state) {
         if (line_state.status == ReceiptStatus::kSummarised && line_state.seq % 2 == 1) held_back_[rule].insert(line.key);
       } else if (row.starts_with(kEntryPrefix)) {
         Transition transition = decode(json);
-        Entry entry{transition, {}};
+        Entry entry{transition, {}, Hold::kNone};
         for (const auto& target : targets_of(transition)) entry.waiting[target] = std::nullopt;
         const Id id{transition.id, transition.settles_announcement};
         entries_.emplace(id, std::move(entry));
@@ -160,14 +160,19 @@ void DurableOutbox::add(std::vector<Transition> transitions) {
   for (auto& transition : transitions) add_one(std::move(transition));
 }
 
-void DurableOutbox::add_one(Transition transition) {
+void DurableOutbox::add_after_batch(std::vector<Transition> transitions) {
+  const std::lock_guard lock(mutex_);
+  for (auto& transition : transitions) add_one(std::move(transition), true);
+}
+
+void DurableOutbox::add_one(Transition transition, bool after_batch) {
   const Id id{transition.id, transition.settles_announcement};
   const auto held = entries_.find(id);
   if (held != entries_.end()) {
     if (!transition.send || held->second.transition.send) return;
     entries_.erase(held);
   }
-  Entry entry{std::move(transition), {}};
+  Entry entry{std::move(transition), {}, after_batch ? Hold::kUntilStaged : Hold::kNone};
   for (const auto& target : targets_of(entry.transition)) {
     if (!has_receipt(target, entry.transition)) entry.waiting[target] = std::nullopt;
   }
@@ -180,6 +185,9 @@ void DurableOutbox::stage(state::WriteBatch& batch) {
   const std::lock_guard lock(mutex_);
   for (auto& [row, value] : dirty_) staged_[row] = std::move(value);
   dirty_.clear();
+  for (auto& [id, entry] : entries_) {
+    if (entry.hold == Hold::kUntilStaged) entry.hold = Hold::kUntilConfirmed;
+  }
   for (const auto& [row, value] : staged_) {
     if (value) {
       batch.put(row, *value);
@@ -192,6 +200,9 @@ void DurableOutbox::stage(state::WriteBatch& batch) {
 void DurableOutbox::confirm() {
   const std::lock_guard lock(mutex_);
   staged_.clear();
+  for (auto& [id, entry] : entries_) {
+    if (entry.hold == Hold::kUntilConfirmed) entry.hold = Hold::kNone;
+  }
 }
 
 std::size_t DurableOutbox::pending() const {
@@ -210,6 +221,10 @@ std::vector<Delivery> DurableOutbox::due(const std::string& target, std::size_t 
     if (waiting == entry.waiting.end()) continue;
     Line line = line_of(target, id.transition);
     if (behind == line) continue;
+    if (entry.hold != Hold::kNone) {
+      behind = std::move(line);
+      continue;
+    }
     std::size_t& rule_fires = about_to_fire[id.transition.rule];
     result.push_back(delivery_of(id, entry, line, rule_fires));
     if (!result.back().decision) {

@@ -42,6 +42,7 @@ class DurableOutbox final : public Outbox {
   base::Result<void> load(state::Store& state, env::ObjectStore& objects);
 
   void add(std::vector<rules::Transition> transitions) override;
+  void add_after_batch(std::vector<rules::Transition> transitions) override;
   void stage(state::WriteBatch& batch) override;
   void confirm() override;
   std::size_t pending() const override;
@@ -59,9 +60,11 @@ class DurableOutbox final : public Outbox {
     bool settles = false;  // the settled fields of an announced one: a record of its own
     auto operator<=>(const Id&) const = default;
   };
+  enum class Hold { kNone, kUntilStaged, kUntilConfirmed };
   struct Entry {
     rules::Transition transition;
     std::map<std::string, std::optional<ReceiptStatus>> waiting;  // targets without a receipt → decided not to send
+    Hold hold = Hold::kNone;
   };
   using Entries = std::map<Id, Entry>;
 
@@ -70,7 +73,7 @@ class DurableOutbox final : public Outbox {
   base::Result<void> load_rows(state::Store& state);
   std::vector<std::string> targets_of(const rules::Transition& transition) const;
   bool has_receipt(const std::string& target, const rules::Transition& transition) const;
-  void add_one(rules::Transition transition);
+  void add_one(rules::Transition transition, bool after_batch = false);
   void apply_one(const Receipt& receipt);
   void report_one(rules::Transition page);
   void report_held_back(const rules::Transition& because);

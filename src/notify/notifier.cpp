@@ -34,7 +34,9 @@ struct Outlet {
   Duration last_failure;   // monotonic
   Duration not_before;     // monotonic; no request earlier
   Duration resend_at;      // monotonic
-  bool reported = false;   // the page about it stands
+  bool accepted = false;   // something, since the last failure
+  // The page about it may stand, also from an earlier process: it resolves when the target has been well for a while.
+  bool reported = true;
 };
 
 struct Attempts {
@@ -179,7 +181,7 @@ bool SteppedNotifier::send_due(Outlet& outlet, std::vector<Receipt>& receipts, b
     sent = true;
     send_one(outlet, delivery, receipts);
   }
-  if (outlet.reported && outlet.failures == 0 && world_.clock.monotonic() - outlet.last_failure > kReportAfter) {
+  if (outlet.reported && outlet.accepted && world_.clock.monotonic() - outlet.last_failure > kReportAfter) {
     report(outlet, TransitionKind::kResolved, "");
   }
   return full && outlet.failures == 0;
@@ -204,6 +206,7 @@ void SteppedNotifier::send_one(Outlet& outlet, const Delivery& delivery, std::ve
 }
 
 void SteppedNotifier::note_accepted(Outlet& outlet) {
+  outlet.accepted = true;
   outlet.failures = 0;
   outlet.not_before = Duration(0);
 }
@@ -212,6 +215,7 @@ void SteppedNotifier::note_accepted(Outlet& outlet) {
 void SteppedNotifier::note_failure(Outlet& outlet, bool dead, const std::string& detail) {
   const Duration now = world_.clock.monotonic();
   outlet.last_failure = now;
+  outlet.accepted = false;
   say("target '" + outlet.name + "': " + detail);
   if (dead) {
     report(outlet, TransitionKind::kFiring, detail);
@@ -335,6 +339,7 @@ base::Result<std::unique_ptr<Notifier>> Notifier::open(NotifierOptions options, 
     }
     Outlet outlet;
     outlet.name = config.name;
+    outlet.last_failure = world.clock.monotonic();
     TRY(outlet.target, make_target(config, options, world.http, world.print));
     outlets.push_back(std::move(outlet));
   }

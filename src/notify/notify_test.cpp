@@ -189,6 +189,8 @@ TEST_F(NotifyTest, ARefusedPageIsADeadLetterAndTheOthersSayItsTarget) {
   EXPECT_EQ(p.notifier->status().dead, 1);
   EXPECT_EQ(p.outbox->pending(), 0u);
   status_ = 200;
+  p.stage();
+  p = start({kHook, kConsole});  // also by the process after it
   p.outbox->add({page("r", "a", 2, clock_.now())});
   clock_.advance(Duration::minutes(2));
   run(p);
@@ -282,6 +284,22 @@ TEST_F(NotifyTest, WhatWasStagedSurvivesACrashAndWhatHasAReceiptIsNotSentAgain) 
   int rows = 0;
   ASSERT_TRUE(p.state->scan("o/e/", [&](std::string_view, std::string_view) { return ++rows > 0; }));
   EXPECT_EQ(rows, 0) << "rows of receipted transitions go with the next batch";
+}
+
+TEST_F(NotifyTest, WhatReplayCannotMakeAgainIsHeardOnlyAfterItsBatch) {
+  auto p = start({kHook});
+  p.outbox->add_after_batch({page("r", "a", 1, clock_.now())});
+  p.outbox->add({page("r", "a", 2, clock_.now()), page("r", "b", 1, clock_.now())});
+  run(p);
+  EXPECT_EQ(heard_, (Strings{"b#1"}));
+  state::WriteBatch batch;
+  p.outbox->stage(batch);
+  run(p);
+  EXPECT_EQ(heard_.size(), 1u) << "staged is not yet written";
+  ASSERT_TRUE(p.state->write(batch));
+  p.outbox->confirm();
+  run(p);
+  EXPECT_EQ(heard_, (Strings{"b#1", "a#1", "a#2"}));
 }
 
 TEST_F(NotifyTest, ALostMachineKnowsFromTheReceiptsWhatWasSent) {

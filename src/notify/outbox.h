@@ -49,6 +49,9 @@ class Outbox {
   // What identity is already held or has a receipt is passed over. `send` = false is recorded without being sent; the same identity may
   // come again with true. `settles_announcement` is recorded beside the page of the same identity.
   virtual void add(std::vector<rules::Transition> transitions) = 0;
+  // The same for what replay cannot make again (the engine's own clock, a rule edit): nobody hears of it before the batch that holds it is
+  // confirmed.
+  virtual void add_after_batch(std::vector<rules::Transition> transitions) = 0;
   // Adds to `batch` the entries made since the last staged batch and removes those whose receipts are durable. Call right before
   // Store::write; confirm() after it succeeded.
   virtual void stage(state::WriteBatch& batch) = 0;
