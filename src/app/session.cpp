@@ -72,9 +72,6 @@ std::optional<Session> Session::open(const CommonOptions& options, int& code) {
   Session session;
   session.topology = std::move(*topology);
   session.paths = spec::LakePaths::of(session.topology.bronze.location);
-  if (fs::path(session.paths.lake).is_relative() && session.paths.lake.find("://") == std::string::npos)
-    session.paths.lake =
-        (fs::path(session.topology.directory.empty() ? "." : session.topology.directory) / session.paths.lake).lexically_normal().string();
   session.data_directory =
       options.data_directory.empty()
           ? (fs::path(session.topology.directory.empty() ? "." : session.topology.directory) / ".headpond" / session.topology.name).string()

@@ -3,36 +3,27 @@
 #include <fmt/format.h>
 #include <glob.h>
 
-#include <filesystem>
-
 #include "app/session.h"
 #include "spec/price_book.h"
 
 namespace headpond::app {
 
-namespace fs = std::filesystem;
-
-std::string resolve(const spec::Topology& topology, const std::string& path) {
-  if (fs::path(path).is_absolute()) return path;
-  return (fs::path(topology.directory.empty() ? "." : topology.directory) / path).lexically_normal().string();
-}
-
 base::Result<std::vector<std::string>> expand_globs(const spec::Topology& topology, const std::vector<std::string>& globs) {
   std::vector<std::string> files;
   for (const auto& pattern : globs) {
     glob_t found{};
-    const int code = glob(resolve(topology, pattern).c_str(), 0, nullptr, &found);
+    const int code = glob(topology.resolve(pattern).c_str(), 0, nullptr, &found);
     if (code == 0) files.insert(files.end(), found.gl_pathv, found.gl_pathv + found.gl_pathc);
     globfree(&found);
     if (code != 0)
       return base::fail(base::ErrorKind::kInvalid,
-                        fmt::format("{}: no file matches '{}' (looked in {})", topology.path, pattern, resolve(topology, pattern)));
+                        fmt::format("{}: no file matches '{}' (looked in {})", topology.path, pattern, topology.resolve(pattern)));
   }
   return files;
 }
 
 base::Result<billing::Settings> load_billing(const spec::Topology& topology, const spec::Branch& branch) {
-  const auto path = resolve(topology, branch.price_book);
+  const auto path = topology.resolve(branch.price_book);
   TRY(const auto text, read_file(path));
   auto loaded = spec::load_price_book(text, path);
   if (!loaded.book) {

@@ -10,9 +10,6 @@
 
 namespace headpond::app {
 
-// `path` as written in the topology, relative to its folder.
-std::string resolve(const spec::Topology& topology, const std::string& path);
-
 // The files that match the globs, in byte order. Errors: kInvalid: a glob that matches nothing.
 base::Result<std::vector<std::string>> expand_globs(const spec::Topology& topology, const std::vector<std::string>& globs);
 
