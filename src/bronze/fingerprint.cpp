@@ -1,5 +1,6 @@
 #include "bronze/fingerprint.h"
 
+#include <array>
 #include <bit>
 #include <cstring>
 
@@ -19,29 +20,43 @@ char* put(char* at, Integer value) {
 
 constexpr std::size_t kFixedBytes = 4 + 8 + 4 + 4 + 4;  // partition, offset, record_index, tenant length, bytes
 
-}  // namespace
-
-RowHasher::RowHasher(std::string_view source) : buffer_(4 + source.size() + kFixedBytes + 64), prefix_(4 + source.size()) {
-  std::memcpy(put(buffer_.data(), static_cast<std::uint32_t>(source.size())), source.data(), source.size());
+char* put_source(char* at, std::string_view source) {
+  at = put(at, static_cast<std::uint32_t>(source.size()));
+  if (!source.empty()) std::memcpy(at, source.data(), source.size());
+  return at + source.size();
 }
 
-std::uint64_t RowHasher::operator()(std::int32_t partition, std::int64_t offset, std::int32_t record_index, std::string_view tenant,
-                                    std::int32_t bytes) {
-  if (const auto need = prefix_ + kFixedBytes + tenant.size(); need > buffer_.size()) [[unlikely]]
-    buffer_.resize(need * 2);
-  char* at = buffer_.data() + prefix_;
+// Behind the source: the fields of one row. Returns the hash of all that begins at `begin`.
+std::uint64_t hash_row(const char* begin, char* at, std::int32_t partition, std::int64_t offset, std::int32_t record_index,
+                       std::string_view tenant, std::int32_t bytes) {
   at = put(at, partition);
   at = put(at, offset);
   at = put(at, record_index);
   at = put(at, tenant.data() == nullptr ? std::int32_t{-1} : static_cast<std::int32_t>(tenant.size()));
   if (!tenant.empty()) std::memcpy(at, tenant.data(), tenant.size());
   at = put(at + tenant.size(), bytes);
-  return XXH3_64bits(buffer_.data(), static_cast<std::size_t>(at - buffer_.data()));
+  return XXH3_64bits(begin, static_cast<std::size_t>(at - begin));
+}
+
+}  // namespace
+
+RowHasher::RowHasher(std::string_view source) : buffer_(4 + source.size() + kFixedBytes + 64), prefix_(4 + source.size()) {
+  put_source(buffer_.data(), source);
+}
+
+std::uint64_t RowHasher::operator()(std::int32_t partition, std::int64_t offset, std::int32_t record_index, std::string_view tenant,
+                                    std::int32_t bytes) {
+  if (const auto need = prefix_ + kFixedBytes + tenant.size(); need > buffer_.size()) [[unlikely]]
+    buffer_.resize(need * 2);
+  return hash_row(buffer_.data(), buffer_.data() + prefix_, partition, offset, record_index, tenant, bytes);
 }
 
 std::uint64_t row_fingerprint(std::string_view source, std::int32_t partition, std::int64_t offset, std::int32_t record_index,
                               std::string_view tenant, std::int32_t bytes) {
-  return RowHasher(source)(partition, offset, record_index, tenant, bytes);
+  std::array<char, 512> small;
+  if (4 + source.size() + kFixedBytes + tenant.size() > small.size()) [[unlikely]]
+    return RowHasher(source)(partition, offset, record_index, tenant, bytes);
+  return hash_row(small.data(), put_source(small.data(), source), partition, offset, record_index, tenant, bytes);
 }
 
 std::uint64_t payload_fingerprint(std::int64_t offset, std::string_view payload) {
