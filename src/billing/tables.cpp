@@ -7,6 +7,7 @@
 #include "base/time.h"
 #include "base/xxh3.h"
 #include "billing/calculation.h"
+#include "billing/certificate.h"
 #include "delta/upload.h"
 
 namespace headpond::billing {
@@ -44,6 +45,16 @@ std::string empty_relation(std::string_view table) {
 
 std::string app_id(const Settings& settings, std::string_view table) {
   return "billing-" + settings.branch + "-" + std::string(table);
+}
+
+constexpr const char* kFormatKey = "headpond.format";
+
+// Errors: kInvalid: the table was made by a Headpond that writes a newer format.
+base::Result<void> check_format(const delta::Snapshot& snapshot, const std::string& root) {
+  const auto it = snapshot.metadata.configuration.find(kFormatKey);
+  if (it == snapshot.metadata.configuration.end() || it->second == std::to_string(kFormat)) return {};
+  return base::fail(base::ErrorKind::kInvalid, root + " has format " + it->second + ", this Headpond reads " + std::to_string(kFormat) +
+                                                   "; install the Headpond that wrote it");
 }
 
 std::int64_t day_number(base::Micros day) {
@@ -128,6 +139,7 @@ base::Result<StoredDay> stored_day(const World& world, const Settings& settings,
   const auto root = branch_root(world, settings) + "/" + std::string(table);
   TRY(const auto snapshot, delta::Table(world.lake, root).snapshot());
   if (snapshot.version < base::Version(0)) return base::fail(base::ErrorKind::kNotFound, "there is no table " + root);
+  TRY_VOID(check_format(snapshot, root));
   return stored_in(world, root, snapshot, settings, table, day);
 }
 
@@ -140,8 +152,10 @@ base::Result<bool> store_day(sql::Engine& engine, const World& world, const Sett
   metadata.name = table;
   metadata.schema = fields_of(table);
   metadata.partition_columns = {"day"};
+  metadata.configuration = {{kFormatKey, std::to_string(kFormat)}};
   metadata.created_ms = now_ms;
   TRY(auto snapshot, delta::open_or_create(target, metadata, now_ms));
+  TRY_VOID(check_format(snapshot, target.root()));
 
   delta::Commit commit;
   commit.timestamp_ms = now_ms;
