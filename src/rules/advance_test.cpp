@@ -130,6 +130,13 @@ TEST(Advance, AConditionThatCanOnlyBecomeTruerIsAnnouncedAheadAndSettledUnderThe
   EXPECT_EQ(key.settle(120), "resolved#2@114 since 102 value 0");
 }
 
+TEST(Advance, BeforeAnyBoundarySettlesAnAnnouncementIsMadeAlready) {
+  Key key(fold_of({{}}));
+  key.rows(103, 3);
+  EXPECT_EQ(key.settle(std::nullopt), "announced#1@104 since 104 value 3");
+  EXPECT_EQ(key.settle(110), "firing(announced)#1@104 since 104 value 3");
+}
+
 TEST(Advance, WithForNothingIsAnnounced) {
   Key key(fold_of({{.hold_s = 3}}));
   key.rows(103, 3);

@@ -65,7 +65,8 @@ std::optional<double> View::value(const Expression& e) const {
     case Expression::Kind::kAbsent: {
       const auto& counter = fold_.counters[static_cast<std::size_t>(e.counter)];
       const std::int64_t last = state_.last[static_cast<std::size_t>(counter.measure)];
-      if (last == kNever) return std::nullopt;
+      const bool expected = last != kNever && last * fold_.interval.value() >= at_ - counter.seen_within.value();
+      if (!expected) return std::nullopt;
       return static_cast<double>(at_ - last * fold_.interval.value()) / 1e6;
     }
     default: return number(e);

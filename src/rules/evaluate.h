@@ -16,7 +16,7 @@ class View {
 
   bool condition(const Expression& e) const;
   // What {{ $value }} shows: of a comparison the side that is not constant, of `and` the left, of `or` the side that holds, of absent(…)
-  // the seconds since the last such row. None: ÷ 0, or never seen.
+  // the seconds since the last such row. None: ÷ 0, or not seen within `seen_within`.
   std::optional<double> value(const Expression& e) const;
   // A counter has not yet seen its whole window: the rule has no verdict.
   bool blind(const Rule& rule) const;
