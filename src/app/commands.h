@@ -36,6 +36,7 @@ struct UpCommand {
   std::vector<std::string> roles;  // empty: all
   std::string branch;              // with one role: only this branch
   std::string listen;              // overrides serve.listen
+  bool accept_loss = false;        // ingest goes on over records lost to retention, and records the loss
 };
 
 struct BillCommand {

@@ -62,6 +62,8 @@ void add_roles(CLI::App& app, headpond::app::UpCommand& up, int& code) {
     add_common(c, up.common);
     c->add_option("--listen", up.listen, "address of the page, health and metrics (loopback)");
     c->add_option("--branch", up.branch, "only this branch");
+    if (roles.empty() || roles.front() == "ingest")
+      c->add_flag("--accept-loss", up.accept_loss, "go on over records that the topic's retention deleted unread; the loss is recorded");
     c->callback([&up, &code, roles] {
       up.roles = roles;
       code = run_up(up);

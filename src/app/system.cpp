@@ -25,10 +25,12 @@ double promise_of(const spec::Topology& topology, const spec::Branch& branch) {
   return promise;
 }
 
-Role::Factory ingest_factory(Session& session) {
-  return [&session] {
-    return adapt(
-        ingest::Engine::open(session.topology, {*session.lake, session.paths, *session.clock, *session.random, *session.failpoints}));
+Role::Factory ingest_factory(Session& session, bool accept_loss) {
+  return [&session, accept_loss] {
+    ingest::Settings settings;
+    settings.accept_loss = accept_loss;
+    return adapt(ingest::Engine::open(session.topology,
+                                      {*session.lake, session.paths, *session.clock, *session.random, *session.failpoints}, settings));
   };
 }
 
@@ -60,7 +62,7 @@ base::Result<std::unique_ptr<System>> System::create(Session& session, const Sel
     system->roles_.push_back(std::make_unique<Role>(std::move(options), std::move(factory), hooks.log));
   };
   if (selection.includes("ingest", "ingest"))
-    add({.name = "ingest", .kind = "ingest", .first_open_must_succeed = true}, ingest_factory(session));
+    add({.name = "ingest", .kind = "ingest", .first_open_must_succeed = true}, ingest_factory(session, selection.accept_loss));
   for (const auto& branch : session.topology.branches) {
     const std::string kind(spec::to_string(branch.kind));
     if (!selection.includes(kind, branch.name)) continue;

@@ -18,6 +18,7 @@ namespace headpond::app {
 struct Selection {
   std::vector<std::string> kinds;  // "ingest", "pager", "dashboard", "billing"; empty = all
   std::string branch;              // empty = every branch of those kinds
+  bool accept_loss = false;        // of records that retention deleted before ingest read them
   bool includes(const std::string& kind, const std::string& name) const;
 };
 
