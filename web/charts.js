@@ -52,7 +52,7 @@ window.Charts = (() => {
 
     options(series) {
       const axis = {stroke: style('--quiet'), grid: {stroke: style('--line'), width: 1}, ticks: {stroke: style('--line'), size: 4}, font: '11px system-ui, sans-serif'};
-      const value = (_, v) => (v === null || v === undefined ? '–' : this.format(v));
+      const value = (_, v) => (v === null || v === undefined ? '' : this.format(v));
       const lines = series.flatMap((one) => [
         {label: one.label, stroke: style(one.color), width: 2, points: {show: false}, value},
         {label: '', stroke: style(one.color), width: 2, dash: [3, 4], points: {show: false}, value},
@@ -66,7 +66,7 @@ window.Charts = (() => {
           {...axis, space: 60, size: 28, values: (_, ticks) => ticks.map((t) => Format.minute(t * 1000))},
           {...axis, size: 52, values: (_, ticks) => ticks.map((t) => this.format(t))},
         ],
-        series: [{label: 'to', value: (_, t) => (t === null ? '' : Format.minute(t * 1000 + 60000))}, ...lines],
+        series: [{label: '', value: (_, t) => (t === null ? '' : `to ${Format.minute(t * 1000 + 60000)}`)}, ...lines],
         plugins: [partialPlugin(this.state)],
         hooks: {ready: [(plot) => {
           // One entry a series in the legend: the dotted half belongs to the line before it.

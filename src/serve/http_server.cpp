@@ -28,11 +28,10 @@ std::string host_of(const std::string& authority) {
 class HttpServer final : public Server {
  public:
   HttpServer(const Options& options, std::unique_ptr<Site> site) : options_(options), site_(std::move(site)) {}
-  ~HttpServer() override { stop(); }
 
   base::Result<void> bind(const ListenAddress& address);
   base::Result<void> run() override;
-  void stop() override;
+  void stop() override { site_->end(); }
   std::string address() const override { return address_; }
 
  private:
@@ -44,7 +43,6 @@ class HttpServer final : public Server {
   httplib::Server http_;
   std::string address_;
   std::atomic<int> streams_{0};
-  std::atomic<bool> stopping_{false};
 };
 
 base::Result<void> HttpServer::bind(const ListenAddress& address) {
@@ -86,25 +84,25 @@ base::Result<void> HttpServer::bind(const ListenAddress& address) {
 }
 
 base::Result<void> HttpServer::run() {
-  std::thread follower([this] {
+  std::atomic<bool> served = false;
+  std::thread follower([&] {
     while (!site_->ended()) {
       site_->refresh();
-      const auto next = std::chrono::steady_clock::now() + std::chrono::microseconds(kRefresh.value());
-      std::int64_t seen = std::numeric_limits<std::int64_t>::max();
-      while (!site_->ended() && std::chrono::steady_clock::now() < next) site_->wait(seen, base::Duration::millis(200));
+      site_->pause(kRefresh);
+    }
+    // httplib forgets a stop() that comes before it listens, so it is told until it has heard.
+    while (!served) {
+      http_.stop();
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
   });
-  const bool served = http_.listen_after_bind();
+  const bool listened = http_.listen_after_bind();
+  served = true;
+  const bool asked = site_->ended();
   site_->end();
   follower.join();
-  if (!served && !stopping_) return base::fail(base::ErrorKind::kRetry, "the server at " + address_ + " lost its socket");
+  if (!listened && !asked) return base::fail(base::ErrorKind::kRetry, "the server at " + address_ + " lost its socket");
   return {};
-}
-
-void HttpServer::stop() {
-  stopping_ = true;
-  site_->end();
-  http_.stop();
 }
 
 void HttpServer::answer(const httplib::Request& request, httplib::Response& response) {

@@ -55,6 +55,7 @@ class Server {
 
   // Serves until stop(). Errors: kRetry: the socket failed.
   virtual base::Result<void> run() = 0;
+  // Returns at once, and run() soon after, also one that is called later.
   virtual void stop() = 0;
   virtual std::string address() const = 0;  // "http://127.0.0.1:8080"
 };

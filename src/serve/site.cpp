@@ -263,6 +263,11 @@ std::optional<Site::Tick> Site::wait(std::int64_t seen, base::Duration timeout) 
   return current_;
 }
 
+void Site::pause(base::Duration time) {
+  std::unique_lock lock(tick_mutex_);
+  tick_.wait_for(lock, std::chrono::microseconds(time.value()), [&] { return ended_; });
+}
+
 void Site::end() {
   const std::lock_guard lock(tick_mutex_);
   ended_ = true;

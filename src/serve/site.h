@@ -44,6 +44,8 @@ class Site {
     std::string status;
   };
   std::optional<Tick> wait(std::int64_t seen, base::Duration timeout);
+  // Returns after `time`, or at end().
+  void pause(base::Duration time);
   // Wakes all waiters for good.
   void end();
   bool ended() const;
