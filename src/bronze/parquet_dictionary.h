@@ -60,11 +60,33 @@ class DictionaryIndex {
   std::vector<std::uint64_t> hashes_;  // by index
 };
 
+// Whether two pieces of `size` bytes are equal; without a call for the short ones that dictionaries are made of.
+inline bool equal_bytes(const char* a, const char* b, std::size_t size) {
+  const auto same = [&]<class Word>(Word, std::size_t at) {
+    Word x, y;
+    std::memcpy(&x, a + at, sizeof(Word));
+    std::memcpy(&y, b + at, sizeof(Word));
+    return x == y;
+  };
+  if (size > 16) return std::memcmp(a, b, size) == 0;
+  if (size >= 8) return same(std::uint64_t{}, 0) && same(std::uint64_t{}, size - 8);
+  if (size >= 4) return same(std::uint32_t{}, 0) && same(std::uint32_t{}, size - 4);
+  for (std::size_t i = 0; i < size; ++i)
+    if (a[i] != b[i]) return false;
+  return true;
+}
+
 class StringDictionary {
  public:
   std::uint32_t find_or_add(std::string_view value) {
     const auto next = size();
-    const auto index = index_.find_or_add(base::xxh3(value), next, [&](std::uint32_t i) { return (*this)[i] == value; });
+    const auto same = [&](std::uint32_t i) {
+      const char* const entry = page_.data() + starts_[i];
+      std::uint32_t length;
+      std::memcpy(&length, entry, 4);
+      return length == value.size() && equal_bytes(entry + 4, value.data(), length);
+    };
+    const auto index = index_.find_or_add(base::xxh3(value), next, same);
     if (index == next) {
       starts_.push_back(static_cast<std::uint32_t>(page_.size()));
       page_.put(static_cast<std::uint32_t>(value.size()));

@@ -67,7 +67,7 @@ class ValueColumn final : public PageColumn {
  public:
   using Source = std::function<Cells<T>(const columns::Batch&, std::size_t first, std::size_t count, PageScratch&)>;
   ValueColumn(ParquetField field, bool dictionary, Source source)
-      : PageColumn(std::move(field)), wants_dictionary_(dictionary), uses_dictionary_(dictionary), source_(std::move(source)) {}
+      : PageColumn(std::move(field)), uses_dictionary_(dictionary), source_(std::move(source)) {}
 
   void append(const columns::Batch& batch, std::size_t first, std::size_t count, PageScratch& scratch) override {
     auto cells = source_(batch, first, count, scratch);
@@ -98,14 +98,14 @@ class ValueColumn final : public PageColumn {
     dictionary_.clear();
     bounds_.clear();
     values_ = 0;
-    uses_dictionary_ = wants_dictionary_;
     return chunk;
   }
 
  private:
   static constexpr std::uint32_t kEntriesMax = 32 << 10;
   static constexpr std::size_t kDictionaryBytesMax = 1 << 20;
-  static constexpr std::size_t kValuesToJudge = 1024;
+  static constexpr std::size_t kValuesToSuspect = 1024, kValuesToJudge = 4 * columns::Batch::kRowsMax;
+  static constexpr std::size_t kPrefetch = 16;
   using Dictionary = std::conditional_t<std::same_as<T, std::string_view>, StringDictionary,
                                         NumberDictionary<std::conditional_t<std::same_as<T, std::string_view>, int, T>>>;
 
@@ -137,22 +137,25 @@ class ValueColumn final : public PageColumn {
     return ParquetEncoding::kPlain;
   }
 
-  // False: the dictionary does not pay; this and the row group's remaining pages do without.
+  // False: the dictionary does not pay; this page and all others of the file do without.
   bool put_dictionary_indices(const T* values, std::size_t count, PageScratch& scratch) {
     const auto before = dictionary_.size();
     auto* const indices = scratch.indices.data();
     std::uint32_t last = indices[0] = dictionary_.find_or_add(values[0]);
     for (std::size_t i = 1; i < count; ++i) {
+      // Text lies in payloads that have left the cache since they were parsed.
+      if constexpr (std::same_as<T, std::string_view>) __builtin_prefetch(values[std::min(i + kPrefetch, count - 1)].data());
       if (!is_same(values[i], values[i - 1])) last = dictionary_.find_or_add(values[i]);
       indices[i] = last;
     }
     values_ += count;
     const auto entries = dictionary_.size();
-    const bool rarely_repeats = values_ >= kValuesToJudge && entries * 2 > values_;
+    // One page tells only the hopeless case; four tell whether values come again.
+    const bool rarely_repeats =
+        (values_ >= kValuesToSuspect && entries * 5 > values_ * 4) || (values_ >= kValuesToJudge && entries * 2 > values_);
     if (entries > kEntriesMax || dictionary_.page().size() > kDictionaryBytesMax || rarely_repeats) {
       dictionary_.truncate(before);
       uses_dictionary_ = false;
-      if (before == 0) wants_dictionary_ = false;  // not even one page of it paid: no more tries in this file
       return false;
     }
     put_indices(scratch.body, indices, count, parquet_bit_width(entries - 1));
@@ -167,7 +170,7 @@ class ValueColumn final : public PageColumn {
       return std::memcmp(&a, &b, sizeof a) == 0;
   }
 
-  bool wants_dictionary_, uses_dictionary_;
+  bool uses_dictionary_;
   Source source_;
   std::vector<T> dense_;  // the page's values without its nulls
   Dictionary dictionary_;
