@@ -85,7 +85,7 @@ bool set_cell(columns::Column& column, std::size_t row, const Scalar& s) {
   return false;
 }
 
-class JsonDecoder final : public Decoder {
+class JsonDecoder {
  public:
   base::Result<void> prepare(Encoding encoding, const Field& ts, const std::vector<Field>& fields) {
     encoding_ = encoding;
@@ -103,7 +103,7 @@ class JsonDecoder final : public Decoder {
     return add_pointers({.name = "message", .from = {"/message", "/body", "/msg", "/log"}, .default_value = {}}, message_slot_);
   }
 
-  Decoded decode(columns::Batch& batch, const columns::Batch::Row& row) override {
+  Decoded decode(columns::Batch& batch, const columns::Batch::Row& row) {
     batch_ = &batch;
     row_ = row.index;
     out_ = {};
@@ -358,10 +358,20 @@ class JsonDecoder final : public Decoder {
 
 }  // namespace
 
+class Decoder::Impl {
+ public:
+  JsonDecoder json;
+};
+
+Decoder::Decoder(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Decoder::~Decoder() = default;
+
+Decoded Decoder::decode(columns::Batch& batch, const columns::Batch::Row& row) { return impl_->json.decode(batch, row); }
+
 base::Result<std::unique_ptr<Decoder>> Decoder::open(Encoding encoding, const Field& ts, const std::vector<Field>& fields) {
-  auto decoder = std::make_unique<JsonDecoder>();
-  TRY_VOID(decoder->prepare(encoding, ts, fields));
-  return decoder;
+  auto impl = std::make_unique<Impl>();
+  TRY_VOID(impl->json.prepare(encoding, ts, fields));
+  return std::unique_ptr<Decoder>(new Decoder(std::move(impl)));
 }
 
 }  // namespace headpond::decode

@@ -45,10 +45,15 @@ class Decoder {
   // `fields` in the order of Batch::declared. A column named severity_number also reads words ("warn", "ERR", "critical").
   // Errors: kInvalid: a malformed pointer, a default that does not fit its type.
   static base::Result<std::unique_ptr<Decoder>> open(Encoding encoding, const Field& ts, const std::vector<Field>& fields);
-  virtual ~Decoder() = default;
+  ~Decoder();
 
   // Requires row of `batch`, just begun: its cells still null. A null payload (tombstone) is no error: its cells stay null.
-  virtual Decoded decode(columns::Batch& batch, const columns::Batch::Row& row) = 0;
+  Decoded decode(columns::Batch& batch, const columns::Batch::Row& row);
+
+ private:
+  class Impl;
+  explicit Decoder(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
 };
 
 // OpenTelemetry severity number of a level word, any case: trace 1, debug 5, info 9, notice 10, warn 13, error 17, critical 18, alert 19,
