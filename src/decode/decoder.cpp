@@ -366,7 +366,9 @@ class Decoder::Impl {
 Decoder::Decoder(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Decoder::~Decoder() = default;
 
-Decoded Decoder::decode(columns::Batch& batch, const columns::Batch::Row& row) { return impl_->json.decode(batch, row); }
+Decoded Decoder::decode(columns::Batch& batch, const columns::Batch::Row& row) {
+  return impl_->json.decode(batch, row);
+}
 
 base::Result<std::unique_ptr<Decoder>> Decoder::open(Encoding encoding, const Field& ts, const std::vector<Field>& fields) {
   auto impl = std::make_unique<Impl>();
