@@ -177,7 +177,7 @@ class PagerEngine final : public Engine {
   }
 
   base::Result<void> write_rules(std::vector<rules::Transition> transitions) {
-    outbox_->add(std::move(transitions));
+    outbox_->add_after_batch(std::move(transitions));
     state::WriteBatch batch;
     rules_->stage(batch);
     return write(batch);
@@ -324,7 +324,7 @@ class PagerEngine final : public Engine {
     t.sql = "headpond status";
     dirty_ = true;
     // By our clock, not by the log: its seq must be durable before anyone hears of it.
-    outbox_->add({t});
+    outbox_->add_after_batch({t});
     return write_batch();
   }
 
