@@ -215,6 +215,7 @@ std::vector<Delivery> DurableOutbox::due(const std::string& target, std::size_t 
   std::vector<Delivery> result;
   if (replaying_) return result;
   std::optional<Line> behind;                        // the line whose head is already in `result`
+  std::optional<Line> decided;                       // the line whose decisions are in `result`
   std::map<std::string, std::size_t> about_to_fire;  // firing transitions in `result`, by rule
   for (const auto& [id, entry] : entries_) {
     const auto waiting = entry.waiting.find(target);
@@ -226,11 +227,16 @@ std::vector<Delivery> DurableOutbox::due(const std::string& target, std::size_t 
       continue;
     }
     std::size_t& rule_fires = about_to_fire[id.transition.rule];
-    result.push_back(delivery_of(id, entry, line, rule_fires));
-    if (!result.back().decision) {
+    Delivery delivery = delivery_of(id, entry, line, rule_fires);
+    if (!delivery.decision) {
+      behind = line;
+      // What is passed over must be on record before anything after it is heard: a crash in between would bring it back.
+      if (decided == line) continue;
       if (id.transition.seq % 2 == 1) ++rule_fires;
-      behind = std::move(line);
+    } else {
+      decided = std::move(line);
     }
+    result.push_back(std::move(delivery));
     if (result.size() == limit) break;
   }
   return result;
@@ -342,11 +348,11 @@ void DurableOutbox::collapse() {
   for (auto& [line, entries] : by_line) collapse_line(line, std::move(entries));
 }
 
-// Keeps what leads a receiver from what it may have to the latest state: the resolve of the page it has open, and the latest firing. The
-// head of the line may have been sent without its receipt having become durable, so a firing there counts as open.
+// Keeps what leads a receiver from what it may have to the latest state: the resolve of the page it has open, and the latest firing.
 void DurableOutbox::collapse_line(const Line& line, std::vector<Entry*> entries) {
   const auto state = lines_.find(line);
-  bool open = state != lines_.end() && state->second.open.has_value();
+  bool open = state != lines_.end() && state->second.may_be_open();
+  // The head of the line may have been sent without its receipt having become durable.
   open = open || entries.front()->transition.kind == TransitionKind::kFiring;
   const Entry* last = entries.back();
   for (Entry* entry : entries) {

@@ -33,6 +33,8 @@ struct LineState {
   std::optional<rules::Transition> open;             // the delivered firing transition whose resolve was not delivered
   std::string dedup_key;                             // of that page
   void apply(const Receipt& receipt);
+  // Whether the target may have a page open: what was passed over or given up may have been heard nevertheless.
+  bool may_be_open() const { return open || status == ReceiptStatus::kSuperseded || status == ReceiptStatus::kDead; }
 };
 
 class DurableOutbox final : public Outbox {

@@ -68,7 +68,12 @@ class SteppedNotifier final : public Notifier {
     auto result = run_step();
     const std::lock_guard lock(mutex_);
     status_.state = !result && result.error().kind == ErrorKind::kFenced ? "stopped" : lease_.held() ? "running" : "waiting for the lease";
-    if (!result) status_.message = result.error().message;
+    const bool well = !table_failing_ && std::ranges::all_of(outlets_, [](const Outlet& o) { return o.failures == 0; });
+    if (!result) {
+      status_.message = result.error().message;
+    } else if (well) {
+      status_.message.clear();
+    }
     status_.epoch = lease_.epoch();
     status_.pending = outbox_.pending();
     return result;
@@ -107,7 +112,7 @@ class SteppedNotifier final : public Notifier {
   std::int64_t receipt_epoch_ = 0, last_number_ = 0;
   Duration step_began_;
   Duration table_at_;
-  bool table_behind_ = true;
+  bool table_behind_ = true, table_failing_ = false;
   mutable std::mutex mutex_;
   NotifierStatus status_;
 };
@@ -275,13 +280,15 @@ void SteppedNotifier::resend_open(Outlet& outlet) {
 // A table that cannot be written must not stop pages.
 void SteppedNotifier::write_table(bool force) {
   const Duration now = world_.clock.monotonic();
-  if (!table_behind_ || (now < table_at_ && !force)) return;
+  if (options_.table_interval.value() == 0 || !table_behind_ || (now < table_at_ && !force)) return;
   const auto more = table_.write();
   table_at_ = now + options_.table_interval;
   if (!more) {
     say("pages table: " + more.error().message);
+    table_failing_ = true;
     return;
   }
+  table_failing_ = false;
   table_behind_ = *more;
 }
 

@@ -42,7 +42,7 @@ struct NotifierOptions {
   base::Duration lease = base::Duration::seconds(6);
   base::Duration request_timeout = base::Duration::seconds(2);
   base::Duration resend_interval = base::Duration::minutes(1);  // of firing alerts to Alertmanager
-  base::Duration table_interval = base::Duration::seconds(2);   // between writes of the pages table
+  base::Duration table_interval = base::Duration::seconds(2);   // between writes of the pages table; 0 = it is not written
   base::Duration give_up_after = base::Duration::hours(24);     // then the transition is a dead letter
 };
 

@@ -42,6 +42,12 @@ class MemoryStateStore final : public Store {
     return base::fail(base::ErrorKind::kInvalid, "a store in memory has no image to upload");
   }
 
+  // Becomes what `other` is now.
+  void copy_from(MemoryStateStore& other) {
+    const std::scoped_lock lock(mutex_, other.mutex_);
+    rows_ = other.rows_;
+  }
+
   bool fail_writes = false;
 
  private:
