@@ -97,13 +97,14 @@ class Page {
   }
 
   void cards() {
-    const auto before = in_.previous ? in_.previous->totals().amounts : Amounts{};
+    // A day that still runs is not held against a whole one.
+    const bool compare = in_.previous != nullptr && !bill_.provisional;
+    const auto before = compare ? in_.previous->totals().amounts : Amounts{};
     const auto tenants = std::to_string(bill_.tenants.size()) + (bill_.tenants.size() == 1 ? " tenant" : " tenants");
     out_ += "<div class=\"cards\">";
-    out_ +=
-        card("Total", bill_.currency + " " + grouped_decimal(bill_.total),
-             tenants + (in_.previous ? ", " + in_.previous->currency + " " + grouped_decimal(in_.previous->total) + " the day before" : ""),
-             true);
+    out_ += card("Total", bill_.currency + " " + grouped_decimal(bill_.total),
+                 tenants + (compare ? ", " + in_.previous->currency + " " + grouped_decimal(in_.previous->total) + " the day before" : ""),
+                 true);
     out_ += card("Volume", human_bytes(bill_.used.bytes), change(bill_.used.bytes, before.bytes));
     out_ += card("Events", human_count(static_cast<double>(bill_.used.events)), change(bill_.used.events, before.events));
     out_ += card("Peak", human_count(static_cast<double>(bill_.peak_second_events)) + "/s",

@@ -48,7 +48,7 @@ dl{display:grid;grid-template-columns:max-content 1fr;gap:4px 18px;margin:0 0 12
 dt{color:var(--soft)}dd{margin:0}
 p{margin:0 0 10px}
 footer{color:var(--soft);font-size:13px;margin-top:20px}
-@media (max-width:720px){.cards{grid-template-columns:1fr 1fr}.card.main{grid-column:1/-1}.share{display:none}}
+@media (max-width:720px){.cards{grid-template-columns:1fr 1fr}.card.main{grid-column:1/-1}.share{display:none}.chart>svg{min-width:680px}}
 @page{margin:14mm}
 @media print{:root{--bg:#fff;--card:#fff;--ink:#000;--soft:#444;--line:#ccc;--accent:#0b6bcb;--warn-bg:#fff4dc;--warn:#8a5a00;--ok-bg:#e2f5ea;
 --ok:#12693a;--s0:#0b6bcb;--s1:#12a594;--s2:#e2881b;--s3:#8353d6;--s4:#d6407a;--s5:#a3aebb;color-scheme:light}

@@ -106,6 +106,24 @@ TEST(RunDay, RefusesDaysOutsideTheTableAndATableWithoutRows) {
             "2026-11-22 lies before 2026-11-23, the first day with a row in bronze");
 }
 
+TEST(RunDay, UsageThatDoesNotAddUpWithTheLogStopsBeforeAnythingIsWritten) {
+  TestLake lake;
+  lake.fill_two_days();
+  const auto listed = lake.local->list("bronze/logs/ingest_date=2026-11-23/");
+  const auto file = *lake.local->local_path(listed->front().path), other = file + ".new";
+  auto sql = sql::Engine::open({});
+  const auto copied = (*sql)->query("COPY (SELECT * FROM read_parquet(" + sql::quote_literal(file) +
+                                    ") WHERE kafka_offset % 100 <> 3) TO " + sql::quote_literal(other) + " (FORMAT parquet)");
+  ASSERT_TRUE(copied) << copied.error().message;
+  std::filesystem::rename(other, file);
+  const auto result = run_day(lake.settings, lake.world(), day("2026-11-24"), false);
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().kind, base::ErrorKind::kCorrupt);
+  EXPECT_TRUE(result.error().message.starts_with("the usage of 2026-11-23 does not add up with bronze's log: at "))
+      << result.error().message;
+  EXPECT_TRUE(lake.branch_objects().empty());
+}
+
 TEST(RunDay, AProvisionalBillIsReportAndCsvOnlyAndSaysSo) {
   TestLake lake;
   lake.fill_two_days();

@@ -4,32 +4,13 @@
 
 #include <algorithm>
 #include <functional>
-#include <numeric>
 #include <utility>
 
 #include "base/time.h"
+#include "spec/reader.h"
 
 namespace headpond::spec {
 namespace {
-
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    auto diagonal = std::exchange(row[0], i);
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const auto replace = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, replace}));
-    }
-  }
-  return row.back();
-}
-
-std::string join(const std::vector<std::string>& words) {
-  std::string text;
-  for (const auto& word : words) text += (text.empty() ? "" : ", ") + word;
-  return text;
-}
 
 std::string kind_of(const YAML::Node& node) {
   if (node.IsMap()) return "a mapping";
@@ -79,19 +60,17 @@ void Reader::map(const YAML::Node& node, const std::string& what, const Parsers&
     if (known == parsers.end()) {
       std::vector<std::string> names;
       for (const auto& [name, parse] : parsers) names.push_back(name);
-      const auto nearest = std::ranges::min_element(names, {}, [&](const auto& name) { return edit_distance(name, key); });
-      const bool close = edit_distance(*nearest, key) <= std::max<std::size_t>(2, key.size() / 3);
-      issue(entry.first,
-            what + " has no field \"" + key + "\"" + (close ? "; did you mean \"" + *nearest + "\"?" : "") + " Its fields: " + join(names));
+      const auto near = did_you_mean(key, names);
+      issue(entry.first, "unknown key `" + key + "` in " + what + (near.empty() ? "; expected " + one_of(names) : near));
     } else if (std::ranges::find(seen, key) != seen.end()) {
-      issue(entry.first, "\"" + key + "\" stands twice in " + what);
+      issue(entry.first, "`" + key + "` stands twice in " + what);
     } else {
       known->second(entry.second);
     }
     seen.push_back(key);
   }
   for (const auto& name : required) {
-    if (std::ranges::find(seen, name) == seen.end()) issue(node, what + " lacks \"" + name + "\"");
+    if (std::ranges::find(seen, name) == seen.end()) issue(node, what + " has no `" + name + "`");
   }
 }
 
@@ -129,9 +108,9 @@ void Reader::check_order(const std::vector<PriceTier>& tiers) {
   for (std::size_t i = 0; i < tiers.size(); ++i) {
     const bool last = i + 1 == tiers.size();
     if (last && tiers[i].up_to)
-      issues_.push_back({tiers[i].place, "the last tier has an \"up_to\": what lies above it would have no price; add {price: …}"});
+      issues_.push_back({tiers[i].place, "the last tier has an `up_to`: what lies above it would have no price; add {price: …}"});
     if (!last && !tiers[i].up_to)
-      issues_.push_back({tiers[i].place, "only the last tier may lack \"up_to\": it says where the next one begins"});
+      issues_.push_back({tiers[i].place, "only the last tier may lack `up_to`: it says where the next one begins"});
     if (tiers[i].up_to && *tiers[i].up_to <= before) {
       issues_.push_back({tiers[i].place,
                          "up_to is " + to_text(*tiers[i].up_to) + "; expected more than " + to_text(before) + ", where this tier begins"});
@@ -181,7 +160,7 @@ void Reader::period(const YAML::Node& node, PricePeriod& out) {
     if (!out.tenants.contains(entry.first.Scalar())) {
       tenant_tariff(entry.second, out.everyone, out.tenants[entry.first.Scalar()]);
     } else {
-      issue(entry.first, "\"" + entry.first.Scalar() + "\" stands twice in tenants");
+      issue(entry.first, "`" + entry.first.Scalar() + "` stands twice in tenants");
     }
   }
 }
@@ -201,7 +180,7 @@ void Reader::book(const YAML::Node& node, PriceBook& out) {
     for (std::size_t i = 1; i < out.periods.size(); ++i) {
       const auto &before = out.periods[i - 1], &now = out.periods[i];
       if (!now.from) {
-        issues_.push_back({now.place, "only the first entry of prices may lack \"from\": the day its prices begin to hold"});
+        issues_.push_back({now.place, "only the first entry of prices may lack `from`: the day its prices begin to hold"});
       } else if (before.from && *now.from <= *before.from) {
         issues_.push_back({now.place, "from is " + base::format_day(*now.from) + "; expected a day after " +
                                           base::format_day(*before.from) + ", where the entry before it begins"});

@@ -74,23 +74,23 @@ TEST(PriceBook, ABookThatBeginsLaterHasNoPricesBefore) {
 
 TEST(PriceBook, SaysWhereAndWhatIsWrong) {
   const std::string head = "version: 1\ncurrency: USD\nprices:\n";
-  EXPECT_EQ(first_issue(head + "  - per_gbb: 1\n"),
-            "4:5 an entry of prices has no field \"per_gbb\"; did you mean \"per_gb\"? Its fields: per_gb, per_million_events, included, "
-            "from, tenants");
+  EXPECT_EQ(first_issue(head + "  - per_gbb: 1\n"), "4:5 unknown key `per_gbb` in an entry of prices; did you mean `per_gb`?");
+  EXPECT_EQ(first_issue(head + "  - colour: 1\n"),
+            "4:5 unknown key `colour` in an entry of prices; expected per_gb, per_million_events, included, from or tenants");
   EXPECT_EQ(first_issue(head + "  - per_gb: -1\n"),
             "4:13 a price is \"-1\"; expected a decimal number such as 0.25: not negative, below 1000000000, at most nine places");
   EXPECT_EQ(first_issue(head + "  - from: tomorrow\n"), "4:11 from is \"tomorrow\"; expected a UTC day such as 2026-01-31");
   EXPECT_EQ(first_issue(head + "  - {from: 2026-02-01}\n  - {from: 2026-02-01}\n"),
             "5:5 from is 2026-02-01; expected a day after 2026-02-01, where the entry before it begins");
   EXPECT_EQ(first_issue(head + "  - per_gb: [{up_to: 5, price: 1}]\n"),
-            "4:14 the last tier has an \"up_to\": what lies above it would have no price; add {price: …}");
+            "4:14 the last tier has an `up_to`: what lies above it would have no price; add {price: …}");
   EXPECT_EQ(first_issue(head + "  - per_gb: [{up_to: 5, price: 1}, {up_to: 5, price: 2}, {price: 1}]\n"),
             "4:36 up_to is 5.000000000; expected more than 5.000000000, where this tier begins");
   EXPECT_EQ(first_issue("version: 2\ncurrency: USD\nprices: [{per_gb: 1}]\n"), "1:10 version is \"2\"; this Headpond reads version 1");
   EXPECT_EQ(first_issue("version: 1\ncurrency: dollars\nprices: [{per_gb: 1}]\n"),
             "2:11 currency is \"dollars\"; expected an ISO 4217 code such as USD");
-  EXPECT_EQ(first_issue("version: 1\ncurrency: USD\n"), "1:1 a price book lacks \"prices\"");
-  EXPECT_EQ(first_issue(head + "  - per_gb: 1\n    per_gb: 2\n"), "5:5 \"per_gb\" stands twice in an entry of prices");
+  EXPECT_EQ(first_issue("version: 1\ncurrency: USD\n"), "1:1 a price book has no `prices`");
+  EXPECT_EQ(first_issue(head + "  - per_gb: 1\n    per_gb: 2\n"), "5:5 `per_gb` stands twice in an entry of prices");
   EXPECT_EQ(first_issue("prices: ["), "1:1 not YAML: end of sequence flow not found");
   EXPECT_EQ(first_issue(""), "1:1 the price book is empty; expected version, currency and prices");
 }
