@@ -48,7 +48,7 @@ class Auditor {
   void check_txns(base::Version version, const delta::Commit& commit, const CommitFacts& facts);
   std::vector<DataFile> check_files(base::Version version, const delta::Commit& commit, const CommitFacts& facts);
   base::Result<bool> check_object(base::Version version, const DataFile& file);
-  base::Result<void> check_rows(base::Version version, const CommitFacts& facts, const std::vector<DataFile>& files, bool complete,
+  base::Result<void> check_rows(base::Version version, const CommitFacts& facts, const std::vector<DataFile>& whole,
                                 const std::map<base::SourcePartition, base::Micros>& clocks_before);
   void check_fold(base::Version version, const CommitFacts& facts, std::size_t findings_before);
 
@@ -114,12 +114,12 @@ base::Result<void> Auditor::check_version(base::Version version) {
   check_clocks(version, *facts);
   check_txns(version, *commit, *facts);
   const auto files = check_files(version, *commit, *facts);
-  bool complete = true;
+  std::vector<DataFile> whole;
   for (const auto& file : files) {
     TRY(const bool there, check_object(version, file));
-    complete = complete && there;
+    if (there) whole.push_back(file);
   }
-  if (rows_) TRY_VOID(check_rows(version, *facts, files, complete, clocks_before));
+  if (rows_) TRY_VOID(check_rows(version, *facts, whole, clocks_before));
   check_fold(version, *facts, findings_before);
   return {};
 }
@@ -255,17 +255,18 @@ base::Result<bool> Auditor::check_object(base::Version version, const DataFile& 
   return false;
 }
 
-base::Result<void> Auditor::check_rows(base::Version version, const CommitFacts& facts, const std::vector<DataFile>& files, bool complete,
+// `whole`: the files that are there in their size; of the others, nothing more is to be learnt.
+base::Result<void> Auditor::check_rows(base::Version version, const CommitFacts& facts, const std::vector<DataFile>& whole,
                                        const std::map<base::SourcePartition, base::Micros>& clocks_before) {
   VersionRows rows(version, facts, clocks_before, traces_, report_.findings);
   std::set<std::string> promised;
   for (const auto& batch : facts.batches) promised.insert(batch.files.begin(), batch.files.end());
-  complete = complete && promised.size() == files.size();
-  for (const auto& file : files) {
+  bool complete = promised.size() == whole.size();
+  for (const auto& file : whole) {
     const auto read = rows_(file.path, [&](const RowFact& row) { rows.add(file, row); });
     if (read) continue;
     if (read.error().kind == base::ErrorKind::kRetry) return read;
-    if (complete) found("unreadable file", at_version(version) + ": " + file.path + ": " + read.error().message);
+    found("unreadable file", at_version(version) + ": " + file.path + ": " + read.error().message);
     complete = false;
   }
   rows.finish(complete);

@@ -150,6 +150,30 @@ TEST_F(AuditTest, NamesAMissingObject) {
   const auto path = file_of(3);
   ASSERT_TRUE(world_.memory.remove("bronze/logs/" + path));
   log_names("missing object", "version 3: " + path);
+  // The rows of the other files are still held against their ranges, and the lost file is not asked for.
+  rows_of_.erase(path);
+  (*facts_[1].raw)[3] ^= 1;
+  const auto deep = audit(world_.memory, "bronze/logs", reader());
+  ASSERT_TRUE(deep) << deep.error().message;
+  ASSERT_EQ(deep->findings.size(), 2u);
+  names(*deep, "payload differs", "version 2, logs@0 partition 0");
+}
+
+TEST_F(AuditTest, NamesAnUnreadableFile) {
+  const RowReader broken = [](const std::string&, const auto&) -> base::Result<void> {
+    return base::fail(ErrorKind::kInvalid, "no magic bytes");
+  };
+  const auto report = audit(world_.memory, "bronze/logs", broken);
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_EQ(report->findings.size(), 3u);
+  names(*report, "unreadable file", "no magic bytes");
+}
+
+TEST_F(AuditTest, AStoreThatDoesNotAnswerIsNoDamage) {
+  const RowReader away = [](const std::string&, const auto&) -> base::Result<void> { return base::fail(ErrorKind::kRetry, "no answer"); };
+  EXPECT_EQ(audit(world_.memory, "bronze/logs", away).error().kind, ErrorKind::kRetry);
+  world_.store.refuse("bronze/logs/ingest_date=");
+  EXPECT_EQ(audit(world_.store, "bronze/logs", {}).error().kind, ErrorKind::kRetry);
 }
 
 TEST_F(AuditTest, NamesAFileOfAnotherSize) {

@@ -46,6 +46,28 @@ inline void add_rows(columns::Batch& batch, int partition, std::int64_t first, i
   }
 }
 
+// A store in memory whose behaviour a test bends by overriding.
+class ForwardingStore : public env::ObjectStore {
+ public:
+  base::Result<std::string> get(const std::string& path) override { return inner.get(path); }
+  base::Result<std::string> get_range(const std::string& path, std::int64_t offset, std::int64_t length) override {
+    return inner.get_range(path, offset, length);
+  }
+  base::Result<env::ObjectMeta> head(const std::string& path) override { return inner.head(path); }
+  base::Result<void> put(const std::string& path, std::string_view bytes) override { return inner.put(path, bytes); }
+  base::Result<void> put_if_absent(const std::string& path, std::string_view bytes) override { return inner.put_if_absent(path, bytes); }
+  base::Result<std::vector<env::ObjectMeta>> list(const std::string& prefix, const std::string& after = "",
+                                                  std::size_t limit = 0) override {
+    return inner.list(prefix, after, limit);
+  }
+  base::Result<void> remove(const std::string& path) override { return inner.remove(path); }
+  base::Result<std::unique_ptr<env::WriteStream>> open_write(const std::string& path) override { return inner.open_write(path); }
+  std::string describe() const override { return "bent://"; }
+  std::optional<std::string> local_path(const std::string& path) const override { return inner.local_path(path); }
+
+  env::MemoryStore inner;
+};
+
 struct TestWorld {
   env::FakeClock clock{base::Micros(kNow)};
   env::SeededRandom random{7};

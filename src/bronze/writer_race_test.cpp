@@ -17,6 +17,36 @@ using testing::kNow;
 using testing::part;
 using testing::TestWorld;
 
+// Loses data files, and does not know it.
+class ForgetfulStore final : public testing::ForwardingStore {
+ public:
+  base::Result<std::unique_ptr<env::WriteStream>> open_write(const std::string& path) override {
+    TRY(auto stream, inner.open_write(path));
+    return std::make_unique<Stream>(std::move(stream));
+  }
+
+ private:
+  class Stream final : public env::WriteStream {
+   public:
+    explicit Stream(std::unique_ptr<env::WriteStream> to) : to_(std::move(to)) {}
+    base::Result<void> append(std::string_view bytes) override { return to_->append(bytes); }
+    base::Result<void> close() override { return base::fail(ErrorKind::kUnknown, "no answer"); }
+
+   private:
+    std::unique_ptr<env::WriteStream> to_;
+  };
+};
+
+// An object store's own client that retried a conditional put which had won: "it exists already".
+class RetryingStore final : public testing::ForwardingStore {
+ public:
+  base::Result<void> put_if_absent(const std::string& path, std::string_view bytes) override {
+    TRY_VOID(inner.put_if_absent(path, bytes));
+    if (path.find("_delta_log/") == std::string::npos) return {};
+    return base::fail(ErrorKind::kConflict, path + " exists already");
+  }
+};
+
 class WriterRaceTest : public ::testing::Test {
  protected:
   WriterRaceTest() {
@@ -172,6 +202,28 @@ TEST_F(WriterRaceTest, ALostReplyOfADataFileIsSettledByLookingAtIt) {
   append(*a, 0, 0, 5);
   world_.store.fail_at(1, env::Fault::kLostReply);
   commits_as(*a, 2);
+}
+
+TEST_F(WriterRaceTest, ADataFileThatIsNotThereIsNeverCommitted) {
+  ForgetfulStore store;
+  const auto writer = Writer::open(world_.spec, {}, {store, world_.clock, world_.random, world_.failpoints});
+  ASSERT_TRUE(writer);
+  append(**writer, 0, 0, 5);
+  const auto done = (*writer)->commit({});
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().kind, ErrorKind::kRetry);
+  EXPECT_EQ(testing::all_steps(store)->size(), 1u);
+}
+
+TEST_F(WriterRaceTest, AWonCommitThatIsSaidToExistIsRecognised) {
+  RetryingStore store;
+  const auto writer = Writer::open(world_.spec, {}, {store, world_.clock, world_.random, world_.failpoints});
+  ASSERT_TRUE(writer) << writer.error().message;
+  append(**writer, 0, 0, 5);
+  commits_as(**writer, 1);
+  append(**writer, 0, 5, 1, kNow + 10'000);
+  commits_as(**writer, 2);
+  EXPECT_EQ(testing::all_steps(store)->size(), 3u);
 }
 
 TEST_F(WriterRaceTest, ARefusedLogPutPublishesNothing) {

@@ -116,6 +116,16 @@ TEST_F(WriterTest, PublishesRowsPositionsClocksAndFingerprintsAsOneVersion) {
   EXPECT_EQ(writer->table_clock().positions(), step.clock.positions());
 }
 
+TEST_F(WriterTest, AnEmptyTenantIsNotTheAbsenceOfOne) {
+  const auto writer = open();
+  columns::Batch batch(world_.spec.declared);
+  add_rows(batch, 0, 0, 1, kNow);  // offset 0 has no tenant
+  batch.declared[1].set_string(0, {});
+  ASSERT_TRUE(writer->append(batch));
+  commit(*writer, first_request());
+  EXPECT_EQ(steps().at(1).facts.batches[0].ranges[0].fingerprint, row_fingerprint(kSource, 0, 0, 0, "", 13));
+}
+
 TEST_F(WriterTest, SplitsAtMidnightIntoTwoFilesAndAtQuarterHoursIntoRanges) {
   const auto writer = open();
   const std::int64_t midnight = 1'795'046'400'000'000;
