@@ -252,11 +252,11 @@ class Demo {
 
   std::string rolling_line(base::Micros end) {
     auto engine = open_lake_views(*session_);
-    if (!engine) return "";
+    if (!engine) return "";  // the lake moves on under it: the next look sees more
     const auto result =
         (*engine)->query(fmt::format("SELECT coalesce(sum(n), 0)::BIGINT, coalesce(sum(errors), 0)::BIGINT FROM (SELECT * FROM rolling_5m "
-                                     "WHERE epoch_us(window_end) = {} QUALIFY row_number() OVER (PARTITION BY window_end, service, "
-                                     "severity_number ORDER BY batch_id DESC) = 1)",
+                                     "WHERE epoch_us(window_end) = {} "
+                                     "QUALIFY row_number() OVER (PARTITION BY rollup, key ORDER BY batch_id DESC) = 1)",
                                      end.value()));
     if (!result || result->rows.empty() || result->rows[0][0].as_int() == 0) return "";
     return fmt::format("dashboard: the five complete minutes to {}: {} events, {} errors; see {}", base::format_rfc3339(end),

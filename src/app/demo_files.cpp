@@ -47,10 +47,11 @@ constexpr const char* kRules = R"(groups:
         annotations: {summary: "{{ $labels.service }}: {{ $value }} of its requests fail"}
 )";
 
+// High enough that a day of a few megabytes costs something.
 constexpr const char* kPrices = R"(version: 1
 currency: USD
 prices:
-  - {per_gb: 0.50, per_million_events: 1.25}
+  - {per_gb: 95.00, per_million_events: 40.00}
 )";
 
 }  // namespace

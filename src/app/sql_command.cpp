@@ -6,6 +6,7 @@
 
 #include "app/console.h"
 #include "app/session.h"
+#include "base/time.h"
 #include "bronze/view.h"
 #include "delta/log.h"
 
@@ -65,6 +66,15 @@ base::Result<void> add_view(Session& session, sql::Engine& engine, const View& v
   return {};
 }
 
+// Times and days as people and programs write them; everything else as it is.
+std::optional<std::string> calendar_text(const std::string& type, const sql::Value& value) {
+  const auto* number = std::get_if<std::int64_t>(&value.v);
+  if (number == nullptr) return std::nullopt;
+  if (type.starts_with("TIMESTAMP")) return base::format_rfc3339(base::Micros(*number));
+  if (type == "DATE") return base::format_day(base::Micros(*number * base::kDay.value()));
+  return std::nullopt;
+}
+
 std::string json_result(const sql::ResultSet& result) {
   auto rows = nlohmann::ordered_json::array();
   for (const auto& row : result.rows) {
@@ -72,6 +82,10 @@ std::string json_result(const sql::ResultSet& result) {
     for (std::size_t c = 0; c < row.size(); ++c) {
       auto& cell = object[result.names[c]];
       const auto& v = row[c].v;
+      if (const auto text = calendar_text(result.types[c], row[c])) {
+        cell = *text;
+        continue;
+      }
       if (const auto* b = std::get_if<bool>(&v))
         cell = *b;
       else if (const auto* i = std::get_if<std::int64_t>(&v))
@@ -124,7 +138,7 @@ int run_sql(const CommonOptions& options, const std::string& query) {
   TextTable table(result->names);
   for (const auto& row : result->rows) {
     std::vector<std::string> cells;
-    for (std::size_t c = 0; c < row.size(); ++c) cells.push_back(row[c].to_text());
+    for (std::size_t c = 0; c < row.size(); ++c) cells.push_back(calendar_text(result->types[c], row[c]).value_or(row[c].to_text()));
     table.add(std::move(cells));
   }
   fmt::print("{}", table.render());
