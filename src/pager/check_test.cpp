@@ -51,15 +51,15 @@ TEST(RulesCheck, RefusesWhatExceedsTheStateBudgetAndCountsKeys) {
   EXPECT_EQ(report.state_bytes(), report.rules[0].bytes_a_key * 1000);
   ASSERT_EQ(report.refusals.size(), 1u);
   EXPECT_NE(report.refusals[0].find("of state, the branch has 1.0 KB"), std::string::npos) << report.refusals[0];
-  EXPECT_NE(render(report).find("refused: r.yaml:5:9"), std::string::npos);
+  EXPECT_NE(render(report).find("refused: r.yaml:4:9"), std::string::npos);
 }
 
 TEST(RulesCheck, SaysEveryMistakeOfTheFilesAtOnce) {
   const auto report = Pond().check("", "        expr: count(statu >= 500)[1m] > 5\n      - alert: B\n        expr: count()[61s] > 1\n");
   ASSERT_FALSE(report);
   EXPECT_EQ(report.error().kind, base::ErrorKind::kInvalid);
-  EXPECT_NE(report.error().message.find("r.yaml:6:21: there is no column `statu`; did you mean status?"), std::string::npos);
-  EXPECT_NE(report.error().message.find("\nr.yaml:8:15: the window 61s"), std::string::npos) << report.error().message;
+  EXPECT_NE(report.error().message.find("r.yaml:5:21: there is no column `statu`; did you mean status?"), std::string::npos);
+  EXPECT_NE(report.error().message.find("\nr.yaml:7:15: the window 1m1s"), std::string::npos) << report.error().message;
 }
 
 }  // namespace
