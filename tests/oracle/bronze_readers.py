@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""bronze_readers.py BRONZE_TABLE [SEEDS]: has the program write random bronze tables and holds them against readers that are not ours:
+"""bronze_readers.py BRONZE_TABLE [SEEDS [HEADPOND]]: has the program write random bronze tables and holds them against readers that are not ours:
 docs/formats/verify_bronze.py must find the audit's own totals, deltalake, DuckDB's delta extension and pyarrow must see the same rows,
 deltalake must refuse to write, and the verifier must name each damage planted into a copy. The frozen table of format 1 must verify as it
-did when it was frozen, and this program must be able to continue it."""
+did when it was frozen, and this program must be able to continue it. With HEADPOND, `headpond audit --deep` must name the same damages."""
 import glob
 import json
 import os
@@ -26,6 +26,24 @@ KEY = ["source", "kafka_partition", "kafka_offset", "record_index"]
 def verify(path):
     done = subprocess.run([sys.executable, VERIFIER, path, "--json"], capture_output=True, text=True)
     assert done.returncode in (0, 1), done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+TOPOLOGY = """version: 1
+name: acme-logs
+source: {kafka: {brokers: "127.0.0.1:1", topic: logs, encoding: json}}
+consumers: [{name: on-call, tier: 2, freshness: 5m}]
+bronze: {location: "%s"}
+branches: [{name: ops, kind: dashboard, serves: [on-call], reads: bronze, rhythm: micro-batch, trigger: 1m, window: 5m}]
+"""
+
+
+def headpond_audit(headpond, path):
+    topology = path + ".yaml"
+    with open(topology, "w") as f:
+        f.write(TOPOLOGY % path)
+    done = subprocess.run([headpond, "audit", "-f", topology, "--deep", "--json"], capture_output=True, text=True)
+    assert done.returncode in (0, 1) and done.stdout, (done.returncode, done.stderr)
     return done.returncode, json.loads(done.stdout)
 
 
@@ -74,7 +92,7 @@ def check_readers(path):
 
 
 class Damage:
-    """Each method plants one damage into the copy at self.path; the verifier must answer with a finding that begins with its second word."""
+    """Each method plants one damage into the copy at self.path and returns what the verifier's finding begins with, and the audit's name."""
 
     def __init__(self, path, seed):
         self.path, self.dice = path, random.Random(seed)
@@ -100,45 +118,45 @@ class Damage:
 
     def dropped_add(self):
         self.edit(lambda a, _: a.remove(next(x for x in a if "add" in x)))
-        return "dropped or undeclared add"
+        return "dropped or undeclared add", "dropped add"
 
     def lost_object(self):
         add = next(a["add"] for a in actions(self.path, self.version) if "add" in a)
         os.remove(os.path.join(self.path, unquote(add["path"])))
-        return "missing object"
+        return "missing object", "missing object"
 
     def lost_version(self):
         os.remove(log_file(self.path, self.version))
-        return "missing version"
+        return "missing version", "missing version"
 
     def doubled_range(self):
         self.edit(lambda _, facts: facts["batches"][0]["ranges"][0].__setitem__(2, facts["batches"][0]["ranges"][0][2] - 1))
-        return "doubled or lost range"
+        return "doubled or lost range", "doubled range"
 
     def swapped_fingerprint(self):
         def swap(_, facts):
             ranges = facts["batches"][0]["ranges"]
             ranges[0][8], ranges[0][9] = ranges[0][9], ranges[0][8]
         self.edit(swap)
-        return "fingerprint differ"
+        return "fingerprint differ", "fingerprint differs"
 
     def foreign_commit(self):
         rewrite(self.path, self.newest + 1, [{"commitInfo": {"timestamp": 1, "operation": "DELETE"}}])
-        return "foreign commit"
+        return "foreign commit", "foreign commit"
 
     def clock_back(self):
         def back(_, facts):
             next(iter(facts["clocks"].values()))[0][1] -= 3_600_000_000
         self.edit(back, next(v for v in reversed(self.versions) if actions(self.path, v)[0]["commitInfo"]["headpond"].get("clocks")))
-        return "clock goes back"
+        return "clock goes back", "clock goes back"
 
     def undeclared_gap(self):
         self.edit(lambda _, facts: facts["batches"][0].pop("gap_kinds", None) or facts["batches"][0]["ranges"][0].__setitem__(4, 0))
-        return "illegal gap"
+        return "illegal gap", "illegal gap"
 
     def lost_row(self):
         self.edit_rows(lambda t: t.slice(1))
-        return "rows differ"
+        return "rows differ", "lost rows"
 
     def changed_payload(self):
         def flip(t):
@@ -147,7 +165,7 @@ class Damage:
             raw[at] = bytes([raw[at][0] ^ 1]) + raw[at][1:]
             return t.set_column(t.schema.get_field_index("raw"), "raw", pa.array(raw, pa.binary()))
         self.edit_rows(flip)
-        return "payload_fingerprint differ"
+        return "payload_fingerprint differ", "payload differs"
 
     def changed_tenant(self):
         def change(t):
@@ -155,7 +173,7 @@ class Damage:
             tenants[0] = "somebody else"
             return t.set_column(t.schema.get_field_index("tenant"), "tenant", pa.array(tenants, pa.string()))
         self.edit_rows(change)
-        return "fingerprint differ"
+        return "fingerprint differ", "fingerprint differs"
 
     def falling_arrival(self):
         def fall(t):
@@ -164,7 +182,7 @@ class Damage:
             values[-1] -= 1_000_000_000
             return t.set_column(at, "arrival", pa.array(values, pa.int64()).cast(pa.timestamp("us", "UTC")))
         self.edit_rows(fall)
-        return "arrival falls"
+        return "arrival falls", "arrival falls"
 
 
 def check_frozen(program, folder):
@@ -191,6 +209,7 @@ DAMAGES = [n for n in vars(Damage) if not n.startswith("_") and n not in ("edit"
 
 def main():
     program, seeds = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 4
+    headpond = sys.argv[3] if len(sys.argv) > 3 else None
     first = random.SystemRandom().randrange(1 << 20)
     rows = 0
     with tempfile.TemporaryDirectory() as folder:
@@ -209,9 +228,14 @@ def main():
         for name in DAMAGES:
             copy = os.path.join(folder, name)
             shutil.copytree(os.path.join(folder, "1"), copy)
-            expected = getattr(Damage(copy, 5), name)()
+            expected, named = getattr(Damage(copy, 5), name)()
             code, found = verify(copy)
             assert code == 1 and any(f["what"].startswith(expected) for f in found["findings"]), (name, expected, found["findings"][:5])
+            if headpond:
+                code, found = headpond_audit(headpond, copy)
+                assert code == 1 and any(f["what"] == named for f in found["findings"]), (name, named, found["findings"][:5])
+        if headpond:
+            assert headpond_audit(headpond, os.path.join(folder, "1"))[0] == 0, "the audit finds damage in a clean table"
     print(f"bronze: {rows} rows read alike by four readers, {len(DAMAGES)} damages named, the frozen table of format 1 continued")
 
 
