@@ -277,8 +277,10 @@ base::Result<std::unique_ptr<sql::Engine>> open_sql(const World& world) {
   std::error_code failed;
   std::filesystem::create_directories(world.local_directory, failed);
   if (failed) return base::fail(ErrorKind::kRetry, "cannot create " + world.local_directory + ": " + failed.message());
-  return sql::Engine::open(
-      {.threads = world.threads, .memory_bytes = world.memory_bytes, .spill_directory = world.local_directory + "/spill"});
+  // A spill directory of its own: another run may spill at the same time.
+  return sql::Engine::open({.threads = world.threads,
+                            .memory_bytes = world.memory_bytes,
+                            .spill_directory = world.local_directory + "/spill-" + hex16(world.random.next())});
 }
 
 base::Result<void> require_closed(const DayBook& book, base::Micros day) {

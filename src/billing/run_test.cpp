@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "billing/billing.h"
 #include "billing/certificate.h"
 #include "billing/test_world.h"
@@ -186,6 +188,22 @@ TEST(RunDay, TheCertificateSaysWhenTheBrokerStampsArrival) {
   ASSERT_TRUE(run_day(lake.settings, lake.world(), day("2026-11-23"), false));
   const auto certificate = parse_certificate(lake.read("billing/billing-capacity/certificates/2026-11-23.json"), "c");
   EXPECT_TRUE(certificate->broker_clock);
+}
+
+TEST(RunDay, TwoRunsAtOnceStoreTheDayOnce) {
+  TestLake lake;
+  lake.fill_two_days();
+  bool inside = false;
+  lake.failpoints.on_reach = [&](std::string_view) {
+    if (std::exchange(inside, true)) return;
+    const auto other = run_day(lake.settings, lake.world(), day("2026-11-23"), false);
+    ASSERT_TRUE(other) << other.error().message;
+  };
+  const auto result = run_day(lake.settings, lake.world(), day("2026-11-23"), false);
+  ASSERT_TRUE(result) << result.error().message;
+  EXPECT_EQ(lake.failpoints.hits["billing.mid"], 2);
+  const auto verified = verify_day(lake.settings, lake.world(), day("2026-11-23"), true);
+  EXPECT_TRUE(verified->clean()) << verified->findings[0].what;
 }
 
 TEST(RunDay, ACrashAtAnyWriteLeavesADayThatTheNextRunCompletes) {
