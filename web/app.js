@@ -96,11 +96,12 @@ window.Format = {
     const top = several && d.groups.length > kLines ? `, the ${kLines} largest` : '';
     $('rate-title').textContent = `Events a second by ${d.by || 'all'}${top}`;
     $('errors-title').textContent = `Errors a minute by ${d.by || 'all'}${top}`;
-    $('latency-title').textContent = d.measure ? `${d.measure}, ${several ? `every ${d.by || 'event'}` : one.name}` : 'Latency';
-    charts.rate.show(d.minutes, d.complete, lines((group) => group.rolling.n.map(perWindow)));
-    charts.errors.show(d.minutes, d.complete, lines((group) => group.rolling.errors.map((n) => n / d.window_minutes)));
+    $('latency-title').textContent = d.measure ? `${isTime() ? `Latency (${d.measure})` : d.measure}, ${several ? `every ${d.by || 'event'}` : one.name}` : 'No measure';
+    const ends = d.minutes.map((minute) => minute + 60);
+    charts.rate.show(ends, d.complete, lines((group) => group.rolling.n.map(perWindow)));
+    charts.errors.show(ends, d.complete, lines((group) => group.rolling.errors.map((n) => n / d.window_minutes)));
     charts.latency.format = measured;
-    charts.latency.show(d.minutes, d.complete, [['p50', '--c3'], ['p95', '--c5'], ['p99', '--c2']].map(([p, c]) => ({label: p, color: c, values: one.rolling[p]})));
+    charts.latency.show(ends, d.complete, [['p50', '--c3'], ['p95', '--c5'], ['p99', '--c2']].map(([p, c]) => ({label: p, color: c, values: one.rolling[p]})));
   }
 
   function showGroups() {

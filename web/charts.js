@@ -4,11 +4,11 @@ window.Charts = (() => {
   const kHeight = 190;
   const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-  // Shades the minutes from `complete` on, which later rows still change.
+  // Shades what follows the last complete window, which later rows still change.
   function partialPlugin(state) {
     return {hooks: {drawClear: (plot) => {
-      const from = state.minutes[state.complete];
-      if (from === undefined) return;
+      if (state.complete >= state.ends.length) return;
+      const from = state.complete > 0 ? state.ends[state.complete - 1] : plot.scales.x.min;
       const left = plot.valToPos(Math.max(from, plot.scales.x.min), 'x', true);
       const right = plot.bbox.left + plot.bbox.width;
       if (left >= right) return;
@@ -24,17 +24,18 @@ window.Charts = (() => {
     constructor(host, format) {
       this.host = host;
       this.format = format;
-      this.state = {minutes: [], complete: 0};
+      this.state = {ends: [], complete: 0};
       this.plot = null;
       this.shape = '';
       new ResizeObserver(() => this.plot && this.plot.setSize({width: this.host.clientWidth, height: kHeight})).observe(host);
     }
 
+    // `ends`: where each window ends, seconds since the epoch; the first `complete` of them are complete.
     // series: [{label, color (CSS variable), values}]; each is split into what is complete and what is not.
-    show(minutes, complete, series) {
-      this.state.minutes = minutes;
+    show(ends, complete, series) {
+      this.state.ends = ends;
       this.state.complete = complete;
-      const data = [minutes];
+      const data = [ends];
       for (const one of series) {
         data.push(one.values.map((value, i) => (i < complete ? value : null)));
         data.push(one.values.map((value, i) => (i >= complete - 1 ? value : null)));
@@ -66,7 +67,7 @@ window.Charts = (() => {
           {...axis, space: 60, size: 28, values: (_, ticks) => ticks.map((t) => Format.minute(t * 1000))},
           {...axis, size: 52, values: (_, ticks) => ticks.map((t) => this.format(t))},
         ],
-        series: [{label: '', value: (_, t) => (t === null ? '' : `to ${Format.minute(t * 1000 + 60000)}`)}, ...lines],
+        series: [{label: '', value: (_, t) => (t === null ? '' : `to ${Format.minute(t * 1000)}`)}, ...lines],
         plugins: [partialPlugin(this.state)],
         hooks: {ready: [(plot) => {
           // One entry a series in the legend: the dotted half belongs to the line before it.

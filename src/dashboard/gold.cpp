@@ -208,13 +208,13 @@ base::Result<bool> Gold::is_ours(base::Version version, const std::string& txn_i
 }
 
 base::Result<CommitOutcome> Gold::commit(std::vector<delta::AddFile> adds, std::int64_t batch_id, const std::string& txn_id) {
+  HP_ASSERT(batch_id == last_.batch_id + 1);
   delta::Commit commit;
   commit.operation = "STREAMING UPDATE";
   commit.blind_append = false;
   commit.headpond = nlohmann::ordered_json{{"format", kGoldFormat}, {"batch_id", batch_id}, {"txn_id", txn_id}}.dump();
   commit.txns.push_back({snapshot_.metadata.id, batch_id});
   commit.adds = std::move(adds);
-  const auto base_batch = last_.batch_id;
   while (true) {
     commit.timestamp_ms = clock_->now().value() / 1000;
     const auto version = snapshot_.version.next();
@@ -230,7 +230,7 @@ base::Result<CommitOutcome> Gold::commit(std::vector<delta::AddFile> adds, std::
     if (!ours) return std::unexpected(ours.error());
     TRY_VOID(refresh());
     if (*ours) return CommitOutcome::kCommitted;
-    if (last_.batch_id != base_batch) return CommitOutcome::kOvertaken;
+    if (last_.batch_id >= batch_id) return CommitOutcome::kOvertaken;
     // The version went to upkeep or to a new column: our partials are still right, so only the commit is put again.
   }
 }
