@@ -285,6 +285,27 @@ TEST_F(IngestTest, AGapInFrontOfTheFirstRecordIsFetchedTwice) {
   EXPECT_EQ(covered(0).gaps, 1);
 }
 
+TEST_F(IngestTest, AGapAcrossALeaderChangeOrABrokenConnectionIsFetchedTwice) {
+  broker_.transactions = true;
+  produce(0, 3);
+  must_open();
+  must_run(1.5);
+  const int before = broker_.fetches;
+  broker_.hide(0);
+  produce(0, 1);
+  broker_.partitions[0].leader_epoch = 1;
+  must_run(1.5);
+  EXPECT_EQ(broker_.fetches, before + 1);
+  source_->events.push_back({kafka::EventKind::kInterrupted, base::PartitionId(-1), base::Offset(-1), "connection reset"});
+  must_run(0.1);
+  broker_.hide(0);
+  produce(0, 1);
+  must_run(1.5);
+  EXPECT_EQ(broker_.fetches, before + 2);
+  EXPECT_EQ(covered(0).rows, 5);
+  EXPECT_EQ(covered(0).gaps, 2);
+}
+
 TEST_F(IngestTest, AClientThatSkipsIsCaughtByTheSecondFetch) {
   broker_.transactions = true;
   produce(0, 5);
