@@ -1,6 +1,10 @@
 // `headpond plan` and `headpond init`.
 #include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 
 #include "app/console.h"
@@ -9,16 +13,41 @@
 
 namespace headpond::app {
 
+namespace {
+
+// As wide as the terminal, within what reads well; colours only for a person who did not ask for none (no-color.org).
+plan::TableStyle style_of_stdout() {
+  plan::TableStyle style;
+  if (isatty(STDOUT_FILENO) == 0) return style;
+  winsize size{};
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) style.width = std::clamp<int>(size.ws_col, 80, 120);
+  style.color = std::getenv("NO_COLOR") == nullptr;
+  return style;
+}
+
+}  // namespace
+
 int run_plan(const CommonOptions& options, bool write) {
-  const auto topology = load_topology(options.topology);
+  auto topology = load_topology(options.topology);
   if (!topology) return kWrongUse;
-  const auto plan = plan::make_plan(*topology);
-  if (write) {
+  auto plan = plan::make_plan(*topology);
+  const auto proposed = std::count_if(plan.branches.begin(), plan.branches.end(), [](const auto& branch) { return branch.proposed; });
+  if (write && proposed > 0) {
     const auto text = read_file(options.topology);
     if (!text) return complain(text.error());
-    if (const auto written = write_file(options.topology, plan::write_branches(*text, plan)); !written) return complain(written.error());
+    const std::string whole = plan::write_branches(*text, plan);
+    if (whole == *text) {
+      complain(fmt::format("{}: its `branches` are written in a form that cannot be edited; write them as a list of lines '- name: …'",
+                           options.topology));
+      return kProblem;
+    }
+    if (const auto written = write_file(options.topology, whole); !written) return complain(written.error());
+    fmt::print(stderr, "headpond: {} branch{} written to {}\n", proposed, proposed == 1 ? "" : "es", options.topology);
+    topology = load_topology(options.topology);
+    if (!topology) return kWrongUse;
+    plan = plan::make_plan(*topology);
   }
-  fmt::print("{}", options.json ? plan::to_json(plan) + "\n" : plan::render_table(plan));
+  fmt::print("{}", options.json ? plan::to_json(plan) + "\n" : plan::render_table(plan, style_of_stdout()));
   return plan.refused() ? kProblem : kOk;
 }
 
