@@ -20,7 +20,7 @@ TemporaryDirectory::~TemporaryDirectory() {
 }
 
 Broker::Broker(const std::string& topic) {
-  const auto command = std::string(HEADPOND_TOOLS) + "/kafka start " + directory_.path() + "/kafka";
+  const auto command = std::string(HEADPOND_ROOT) + "/tools/kafka start " + directory_.path() + "/kafka";
   if (std::FILE* const output = popen(command.c_str(), "r")) {
     char line[256] = {};
     if (std::fgets(line, sizeof line, output) != nullptr) address_ = std::string(line, std::string_view(line).find_first_of("\n"));
@@ -35,7 +35,7 @@ Broker::Broker(const std::string& topic) {
 
 Broker::~Broker() {
   if (!is_real()) return;
-  const auto command = std::string(HEADPOND_TOOLS) + "/kafka kill " + directory_.path() + "/kafka";
+  const auto command = std::string(HEADPOND_ROOT) + "/tools/kafka kill " + directory_.path() + "/kafka";
   if (std::system(command.c_str()) != 0) std::fprintf(stderr, "cannot stop the broker in %s\n", directory_.path().c_str());
 }
 

@@ -11,6 +11,7 @@
 #include "events.h"
 #include "ingest/engine.h"
 #include "kafka/client.h"
+#include "need.h"
 
 namespace headpond::bench {
 
@@ -19,12 +20,6 @@ namespace {
 constexpr const char* kTopic = "bench-logs";
 constexpr double kEventsPerSecond = 50e9 / 86400;  // the promise: on one core
 constexpr int kRounds = 3;
-
-template <class T>
-T need(base::Result<T> result) {
-  if (!result) std::fprintf(stderr, "%s\n", result.error().message.c_str()), std::exit(3);
-  if constexpr (!std::is_void_v<T>) return std::move(*result);
-}
 
 double median(std::vector<double> values) {
   std::ranges::sort(values);

@@ -9,6 +9,7 @@
 #include "bronze/parquet_writer.h"
 #include "events.h"
 #include "ingest.h"
+#include "need.h"
 
 namespace headpond::bench {
 
@@ -19,10 +20,6 @@ class Nowhere final : public env::WriteStream {
   base::Result<void> append(std::string_view) override { return {}; }
   base::Result<void> close() override { return {}; }
 };
-
-void need(const base::Result<void>& done) {
-  if (!done) std::fprintf(stderr, "%s\n", done.error().message.c_str()), std::exit(3);
-}
 
 // Copies the payloads of `from` into `to`, and decodes each at once, as ingest does.
 void copy_and_decode(decode::Decoder& decoder, const columns::Batch& from, columns::Batch& to) {
