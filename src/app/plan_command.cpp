@@ -51,26 +51,66 @@ int run_plan(const CommonOptions& options, bool write) {
   return plan.refused() ? kProblem : kOk;
 }
 
+namespace {
+
+constexpr const char* kTopology = R"(# A source and its consumers are enough: 'headpond plan --write' adds the branches.
+version: 1
+name: my-logs
+source:
+  kafka: {brokers: "127.0.0.1:9092", topic: logs, encoding: json, start: earliest}
+consumers:
+  - {name: on-call, tier: 1, freshness: 30s, latency_value: {usd_per_minute: 5600, incidents_per_month: 4}}
+  - {name: live-ops, tier: 2, freshness: 5m}
+  - {name: finance, tier: 4, freshness: 24h}
+bronze:
+  location: lake/bronze/logs
+expect: {events_per_day: 1e9, peak_to_mean: 2.5, bytes_per_event: 430, partitions: 16, cores: 4}
+)";
+
+constexpr const char* kRules = R"(groups:
+  - name: basics
+    interval: 1s
+    lateness: 5s
+    rules:
+      - alert: ErrorBurst
+        expr: count(severity_number >= 17)[1m] > 500
+        by: [tenant, service]
+        keep_firing_for: 2m
+        labels: {severity: page}
+        annotations: {summary: "{{ $labels.service }}: {{ $value }} errors a minute"}
+      - alert: ErrorRatio
+        expr: count(status >= 500)[5m] / count()[5m] > 0.02 and count()[5m] >= 200
+        by: [tenant, service]
+        labels: {severity: ticket}
+        annotations: {summary: "{{ $labels.service }}: {{ $value }} of its requests fail"}
+)";
+
+constexpr const char* kPrices = R"(# GB = 10^9 bytes as produced to Kafka.
+version: 1
+currency: USD
+prices:
+  - {per_gb: 0.50, per_million_events: 0.10}
+)";
+
+}  // namespace
+
 int run_init(const CommonOptions& options) {
-  if (std::filesystem::exists(options.topology)) {
+  namespace fs = std::filesystem;
+  const fs::path topology = options.topology, folder = topology.parent_path();
+  const std::pair<fs::path, const char*> files[] = {
+      {topology, kTopology}, {folder / "rules" / "basics.yaml", kRules}, {folder / "prices.yaml", kPrices}};
+  if (fs::exists(topology)) {
     complain(options.topology + " exists already; name another with -f");
     return kWrongUse;
   }
-  const std::string text =
-      "# A source and its consumers are enough: 'headpond plan --write' adds the branches.\n"
-      "version: 1\n"
-      "name: my-logs\n"
-      "source:\n"
-      "  kafka: {brokers: \"127.0.0.1:9092\", topic: logs, encoding: json, start: earliest}\n"
-      "consumers:\n"
-      "  - {name: on-call, tier: 1, freshness: 30s, latency_value: {usd_per_minute: 5600, incidents_per_month: 4}}\n"
-      "  - {name: live-ops, tier: 2, freshness: 5m}\n"
-      "  - {name: finance, tier: 4, freshness: 24h}\n"
-      "bronze:\n"
-      "  location: lake/bronze/logs\n"
-      "expect: {events_per_day: 1e9, peak_to_mean: 2.5, bytes_per_event: 430, partitions: 16, cores: 4}\n";
-  if (const auto written = write_file(options.topology, text); !written) return complain(written.error());
-  fmt::print("wrote {}; next: headpond plan -f {} --write\n", options.topology, options.topology);
+  for (const auto& [path, text] : files) {
+    if (fs::exists(path)) continue;
+    std::error_code ignored;  // write_file says why
+    if (path.has_parent_path()) fs::create_directories(path.parent_path(), ignored);
+    if (const auto written = write_file(path.string(), text); !written) return complain(written.error());
+    fmt::print("wrote {}\n", path.string());
+  }
+  fmt::print("next: headpond plan -f {} --write\n", options.topology);
   return kOk;
 }
 
