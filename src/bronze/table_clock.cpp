@@ -57,6 +57,8 @@ base::Result<void> TableClock::name_partitions(const CommitFacts& facts) {
   for (const auto& [partition, state] : partitions_) sources.insert(partition.source);
   bool new_source = false;
   for (const auto& partition : facts.partitions) {
+    if (topic_ && partition.source != topic_->source())
+      return corrupt(name_of(partition) + " is not of the topic in force, " + topic_->source());
     if (!partitions_.emplace(partition, start).second) return corrupt(name_of(partition) + " is named for the first time twice");
     new_source = new_source || !sources.contains(partition.source);
   }

@@ -217,6 +217,13 @@ TEST_F(TableClockTest, AGenerationNeverGoesBack) {
   refused(old, "generation goes back from 1 to 0");
 }
 
+TEST_F(TableClockTest, OnlyTheTopicInForceNamesPartitions) {
+  auto first = naming({part(0, "logs@1")});
+  first.topic = Topic{"logs", "B", 1};
+  apply(first);
+  refused(naming({part(1)}), "logs@0 partition 1 is not of the topic in force, logs@1");
+}
+
 TEST_F(TableClockTest, KeepsTheNewestLeaderEpoch) {
   apply(naming({part(0)}));
   CommitFacts facts;

@@ -5,8 +5,8 @@
 namespace headpond::bronze {
 namespace {
 
-// So many polls that find nothing, between two looks at whether the next version was lost while later ones exist.
-constexpr int kPollsBetweenGapChecks = 64;
+// So many polls that find nothing, between two looks (a LIST) at whether the next version was lost while later ones exist.
+constexpr int kPollsBetweenGapChecks = 512;
 
 }  // namespace
 

@@ -49,7 +49,7 @@ class TailTest : public ::testing::Test {
     if (!tail) {
       error = tail.error();
     } else {
-      for (int i = 0; i < 200; ++i)
+      for (int i = 0; i < 1000; ++i)
         if (const auto step = tail->next(); !step) {
           error = step.error();
           break;
