@@ -16,6 +16,7 @@ from collections import defaultdict
 from datetime import datetime, timezone
 from urllib.parse import unquote
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import xxhash
 from deltalake import DeltaTable
@@ -152,7 +153,8 @@ class Verifier:
         if not os.path.exists(full) or os.path.getsize(full) != add["size"]:
             return self.found("missing object or other size", f"version {version}: {path}")
         file = pq.ParquetFile(full)
-        tenant = ["tenant"] if "tenant" in file.schema_arrow.names else []
+        names = file.schema_arrow.names
+        tenant = ["tenant"] if "tenant" in names and pa.types.is_string(file.schema_arrow.field("tenant").type) else []
         by_partition = defaultdict(list)
         for key in sums:
             by_partition[key[:2]].append(key)
