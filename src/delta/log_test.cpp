@@ -154,7 +154,7 @@ TEST(DeltaOracle, OtherReadersSeeTheSameRows) {
   for (int i = 0; i < 3; ++i) {
     const std::string local = directory + "/part.parquet";
     const auto copied = sql->query(
-        "COPY (SELECT r::BIGINT AS id, TIMESTAMP '2026-11-25 10:00:00.000001' + r * INTERVAL 1 SECOND AS at, "
+        "COPY (SELECT r::BIGINT AS id, TIMESTAMPTZ '2026-11-25 10:00:00.000001Z' + r * INTERVAL 1 SECOND AS at, "
         "(r * 1.25)::DECIMAL(28,2) AS amount, DATE '2026-11-25' AS day, CASE WHEN r % 2 = 0 THEN 'n' || r END AS note FROM range(" +
         std::to_string(i * 10) + ", " + std::to_string(i * 10 + 10) + ") t(r)) TO " + sql::quote_literal(local) + " (FORMAT parquet)");
     ASSERT_TRUE(copied) << copied.error().message;

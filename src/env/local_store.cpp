@@ -7,7 +7,10 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <filesystem>
+#include <mutex>
+#include <set>
 
 #include "env/real.h"
 
@@ -97,6 +100,20 @@ base::Result<void> check_path(const std::string& path) {
                    path.ends_with("/..") || path.find("/../") != std::string::npos || path.find('\0') != std::string::npos;
   if (odd) return fail(ErrorKind::kInvalid, "'" + path + "' is not a path of an object: relative, without '..', not ending in '/'");
   return {};
+}
+
+// Removes what crashed writers left in `directory`: a stream that is still being written is never that old.
+void remove_leftovers(const std::string& directory) {
+  constexpr std::int64_t kSecondsMax = 3600;
+  const std::unique_ptr<DIR, int (*)(DIR*)> handle(::opendir(directory.c_str()), ::closedir);
+  if (!handle) return;
+  while (const dirent* entry = ::readdir(handle.get())) {
+    const std::string_view name = entry->d_name;
+    if (!name.starts_with('.') || !name.ends_with(".tmp")) continue;
+    const std::string file = directory + "/" + entry->d_name;
+    struct stat status;
+    if (::stat(file.c_str(), &status) == 0 && status.st_mtim.tv_sec + kSecondsMax < ::time(nullptr)) ::unlink(file.c_str());
+  }
 }
 
 // A hidden file beside `target`, unlinked unless it is published.
@@ -306,6 +323,7 @@ class LocalStore final : public ObjectStore {
 
   base::Result<std::unique_ptr<WriteStream>> open_write(const std::string& path) override {
     TRY_VOID(check_path(path));
+    sweep_once(parent_of(file(path)));
     TRY(auto temporary, TemporaryFile::create(file(path)));
     return std::make_unique<LocalWriteStream>(std::move(temporary), file(path));
   }
@@ -320,8 +338,9 @@ class LocalStore final : public ObjectStore {
     return fail(ErrorKind::kNotFound, file(path) + " does not exist");
   }
 
-  base::Result<TemporaryFile> stage(const std::string& path, std::string_view bytes) const {
+  base::Result<TemporaryFile> stage(const std::string& path, std::string_view bytes) {
     TRY_VOID(check_path(path));
+    sweep_once(parent_of(file(path)));
     TRY(auto temporary, TemporaryFile::create(file(path)));
     TRY_VOID(temporary.append(bytes));
     TRY_VOID(temporary.finish());
@@ -353,7 +372,18 @@ class LocalStore final : public ObjectStore {
     return bytes;
   }
 
+  // The first write into a directory looks for what others left there.
+  void sweep_once(const std::string& directory) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!swept_.insert(directory).second) return;
+    }
+    remove_leftovers(directory);
+  }
+
   std::string root_;  // absolute, with '/' at the end
+  std::mutex mutex_;
+  std::set<std::string> swept_;
 };
 
 }  // namespace

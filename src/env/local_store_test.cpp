@@ -110,6 +110,18 @@ TEST_F(LocalStoreTest, ListIsInByteOrderOfWholePathsAndStartsAfter) {
   EXPECT_EQ(paths("none/"), Paths{});
 }
 
+TEST_F(LocalStoreTest, WhatCrashedWritersLeftGoesAfterAnHour) {
+  ASSERT_TRUE(store_->put("d/x", "1"));
+  const fs::path old_one = directory_ + "/d/.x.99-1.tmp", young_one = directory_ + "/d/.x.99-2.tmp";
+  std::ofstream(old_one) << "left";
+  std::ofstream(young_one) << "being written";
+  fs::last_write_time(old_one, fs::file_time_type::clock::now() - std::chrono::hours(2));
+  auto next_process = open_local_store(directory_).value();
+  ASSERT_TRUE(next_process->put("d/y", "1"));
+  EXPECT_FALSE(fs::exists(old_one));
+  EXPECT_TRUE(fs::exists(young_one));
+}
+
 TEST_F(LocalStoreTest, FullDiskFailsWithTheMendAndLeavesNothing) {
   ASSERT_TRUE(store_->put("small", "x"));
   std::signal(SIGXFSZ, SIG_IGN);

@@ -42,7 +42,7 @@ std::string evidence_of(const Transition& t) {
 }
 
 std::string timestamp(base::Micros t) {
-  return "make_timestamp(" + std::to_string(t.value()) + ")";
+  return "make_timestamp(" + std::to_string(t.value()) + ")::TIMESTAMPTZ";
 }
 
 std::string number(double value) {

@@ -74,7 +74,7 @@ TEST_F(PagesTableTest, HoldsOneRowAReceipt) {
   EXPECT_EQ(all.rows[0][8].as_int(), 2);
   EXPECT_EQ(all.rows[0][9].as_int(), 1234);
   EXPECT_EQ(all.rows[0][10].as_int() - all.rows[0][11].as_int(), 1'234'000);
-  EXPECT_EQ(all.types[11], "TIMESTAMP");
+  EXPECT_EQ(all.types[11], "TIMESTAMP WITH TIME ZONE") << "an instant, as Delta means it: isAdjustedToUTC";
 }
 
 TEST_F(PagesTableTest, ACrashAtAnyStepNeitherLosesNorDoublesARow) {
