@@ -92,16 +92,19 @@ window.Format = {
     const several = state.group === kAll;
     const groups = several ? d.groups.slice(0, kLines) : [one];
     const color = (i) => kColors[i % kColors.length];
-    const lines = (pick) => groups.map((group, i) => ({label: group.name, color: color(several ? i : Math.max(0, d.groups.indexOf(one))), values: pick(group)}));
+    // A young table has nothing to show for most of the hour: begin where it begins, with a quarter of an hour at least.
+    const begins = d.all.rolling.n.findIndex((n) => n > 0);
+    const from = Math.max(0, Math.min(begins < 0 ? 0 : begins - 1, d.minutes.length - 15));
+    const lines = (pick) => groups.map((group, i) => ({label: group.name, color: color(several ? i : Math.max(0, d.groups.indexOf(one))), values: pick(group).slice(from)}));
     const top = several && d.groups.length > kLines ? `, the ${kLines} largest` : '';
     $('rate-title').textContent = `Events a second by ${d.by || 'all'}${top}`;
     $('errors-title').textContent = `Errors a minute by ${d.by || 'all'}${top}`;
     $('latency-title').textContent = d.measure ? `${isTime() ? `Latency (${d.measure})` : d.measure}, ${several ? `every ${d.by || 'event'}` : one.name}` : 'No measure';
-    const ends = d.minutes.map((minute) => minute + 60);
-    charts.rate.show(ends, d.complete, lines((group) => group.rolling.n.map(perWindow)));
-    charts.errors.show(ends, d.complete, lines((group) => group.rolling.errors.map((n) => n / d.window_minutes)));
+    const ends = d.minutes.slice(from).map((minute) => minute + 60), complete = Math.max(0, d.complete - from);
+    charts.rate.show(ends, complete, lines((group) => group.rolling.n.map(perWindow)));
+    charts.errors.show(ends, complete, lines((group) => group.rolling.errors.map((n) => n / d.window_minutes)));
     charts.latency.format = measured;
-    charts.latency.show(ends, d.complete, [['p50', '--c3'], ['p95', '--c5'], ['p99', '--c2']].map(([p, c]) => ({label: p, color: c, values: one.rolling[p]})));
+    charts.latency.show(ends, complete, [['p50', '--c3'], ['p95', '--c5'], ['p99', '--c2']].map(([p, c]) => ({label: p, color: c, values: one.rolling[p].slice(from)})));
   }
 
   function showGroups() {
@@ -153,6 +156,18 @@ window.Format = {
   // --- pages
   function keyText(key) { return Object.entries(key || {}).map(([name, value]) => `${name} ${value}`).join(', '); }
 
+  // A row of bronze in one line: its time, its own columns, and the message its payload carries; the whole of it behind a click.
+  function sampleRow(sample) {
+    let row = sample, payload = null;
+    try { row = typeof sample === 'string' ? JSON.parse(sample) : sample; } catch { return make('pre', {textContent: sample}); }
+    try { payload = JSON.parse(row.raw); } catch { payload = null; }
+    const inner = /^(ts|arrival|raw|bytes|source|record_index|pattern_id|kafka_.*)$/;
+    const columns = Object.entries(row).filter(([name, value]) => !inner.test(name) && value !== null && value !== '').map(([name, value]) => `${name} ${value}`);
+    const message = payload?.message ?? payload?.msg ?? payload?.body ?? row.message;
+    return make('details', {className: 'sample'}, make('summary', {}, make('b', {textContent: String(row.ts || '').slice(11, 23)}), ` ${columns.join(' · ')}`,
+      message ? make('q', {textContent: String(message)}) : null), make('pre', {textContent: JSON.stringify(payload ? {...row, raw: payload} : row, null, 2)}));
+  }
+
   function evidence(page) {
     const list = make('dl');
     const add = (term, ...value) => list.append(make('dt', {textContent: term}), make('dd', {}, ...value));
@@ -163,7 +178,7 @@ window.Format = {
     const targets = (page.targets || []).filter((target) => target.target);
     if (targets.length) add('targets', targets.map((target) => `${target.target}: ${target.status}${target.detail ? ` (${target.detail})` : ''}`).join(', '));
     if (page.incomplete?.length) add('incomplete', page.incomplete.join(', '));
-    if (e.samples?.length) add('rows', ...e.samples.map((sample) => make('pre', {textContent: typeof sample === 'string' ? sample : JSON.stringify(sample)})));
+    if (e.samples?.length) add('rows', ...e.samples.map(sampleRow));
     if (e.sql) add('the rest', make('pre', {textContent: e.sql}));
     return list;
   }

@@ -1,5 +1,6 @@
 #include "dashboard/engine.h"
 
+#include <cmath>
 #include <filesystem>
 #include <mutex>
 
@@ -13,7 +14,7 @@ namespace headpond::dashboard {
 namespace {
 
 constexpr base::Duration kCatchUpPause = base::kSecond;
-constexpr base::Duration kRateWindow = base::Duration::seconds(2);
+constexpr double kRateMemory_s = 8;  // a rate is smoothed over about this long: commits come once a second, steps do not
 
 // Versions read and not yet in gold.
 struct Pending {
@@ -229,8 +230,10 @@ base::Result<void> BatchEngine::resume() {
 void BatchEngine::refresh_status() {
   const auto passed = world_.clock.monotonic() - rate_at_;
   const std::lock_guard lock(mutex_);
-  if (passed >= kRateWindow) {
-    status_.figures["rows_per_s"] = static_cast<double>(rows_since_) / passed.to_seconds();
+  if (passed >= base::kSecond) {
+    const auto rate = static_cast<double>(rows_since_) / passed.to_seconds();
+    const auto [known, first] = status_.figures.emplace("rows_per_s", rate);
+    if (!first) known->second += (rate - known->second) * (1 - std::exp(-passed.to_seconds() / kRateMemory_s));
     rows_since_ = 0;
     rate_at_ = world_.clock.monotonic();
   }
