@@ -9,6 +9,7 @@
 #include "billing/engine.h"
 #include "dashboard/engine.h"
 #include "ingest/engine.h"
+#include "plan/plan.h"
 
 namespace headpond::app {
 namespace {
@@ -66,10 +67,8 @@ base::Result<std::unique_ptr<System>> System::create(Session& session, const Sel
   for (const auto& branch : session.topology.branches) {
     const std::string kind(spec::to_string(branch.kind));
     if (!selection.includes(kind, branch.name)) continue;
-    if (branch.engine != "embedded" && branch.engine != "auto")
-      return base::fail(base::ErrorKind::kInvalid,
-                        fmt::format("{}: branch '{}' runs on {}, not in this process; write 'engine: embedded' to run it here",
-                                    spec::to_string(branch.place), branch.name, branch.engine));
+    if (const auto why = plan::why_not_here(branch))
+      return base::fail(base::ErrorKind::kInvalid, fmt::format("{}: {}", spec::to_string(branch.place), *why));
     RoleOptions options{.name = branch.name, .kind = kind, .promise_s = promise_of(session.topology, branch)};
     switch (branch.kind) {
       case spec::BranchKind::kPager: add(options, pager_factory(session, branch, hooks.print)); break;

@@ -57,6 +57,13 @@ int run_up(const UpCommand& command) {
     complain(fmt::format("the plan is refused; see 'headpond plan -f {}'", command.common.topology));
     return kWrongUse;
   }
+  for (const auto& branch : plan.branches)
+    if (branch.proposed)
+      fmt::print(stderr,
+                 "headpond: branch {} is proposed, not yet in the file, and does not run; 'headpond plan -f {} --write' puts it there\n",
+                 branch.branch.name, command.common.topology);
+  // What the file left open (rhythm, trigger, engine: auto) as the plan fills it in; written branches come first, in their order.
+  for (std::size_t i = 0; i < session->topology.branches.size(); ++i) session->topology.branches[i] = plan.branches[i].branch;
   Logger logger(*session->clock);
   std::mutex print_mutex;
   const Hooks hooks{.log = [&](const std::string& role, const std::string& text) { logger.line(role, text); },

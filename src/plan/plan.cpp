@@ -169,6 +169,8 @@ std::vector<std::string> notes_of(const spec::Topology& topology, const Plan& pl
       notes.push_back(fmt::format("{}: consumer {} is tier {}, yet its freshness of {} is that of tier {}", to_string(consumer.place),
                                   consumer.name, consumer.tier, base::format_duration(consumer.freshness), usual));
   }
+  for (const auto& branch : plan.branches)
+    if (const auto why = why_not_here(branch.branch)) notes.push_back(*why);
   notes.push_back(
       "on a topic with CreateTime a producer whose clock runs ahead makes its neighbours late; LogAppendTime does not have that");
   return notes;
@@ -194,6 +196,17 @@ const spec::Consumer* find_consumer(const spec::Topology& topology, const std::s
   const auto at =
       std::find_if(topology.consumers.begin(), topology.consumers.end(), [&](const spec::Consumer& c) { return c.name == name; });
   return at == topology.consumers.end() ? nullptr : &*at;
+}
+
+std::optional<std::string> why_not_here(const spec::Branch& branch) {
+  if (branch.engine != "embedded" && branch.engine != "auto")
+    return fmt::format("branch {} runs on {}, not in this process; write `engine: embedded` to run it here", branch.name, branch.engine);
+  const Rhythm runs = branch.kind == spec::BranchKind::kPager       ? Rhythm::kStream
+                      : branch.kind == spec::BranchKind::kDashboard ? Rhythm::kMicroBatch
+                                                                    : Rhythm::kBatch;
+  if (branch.rhythm.value_or(runs) == runs) return std::nullopt;
+  return fmt::format("branch {}: this binary runs a {} as a {}, not as a {}", branch.name, to_string(branch.kind), to_string(runs),
+                     to_string(*branch.rhythm));
 }
 
 bool Plan::refused() const {

@@ -10,6 +10,7 @@
 // Threads: values; any.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -112,6 +113,9 @@ struct Plan {
 };
 
 Plan make_plan(const spec::Topology& topology);
+
+// Why the engines of this binary do not run a planned branch, and what to do; nothing when they do.
+std::optional<std::string> why_not_here(const spec::Branch& branch);
 
 // For people, at most `width` columns.
 struct TableStyle {
