@@ -259,7 +259,7 @@ window.Format = {
   }
 
   function showTrouble() {
-    const bad = state.status.branches.filter((branch) => ['failed', 'not running', 'late', 'backing off'].includes(branch.verdict));
+    const bad = state.status.branches.filter((branch) => ['failed', 'not running', 'stopped', 'late', 'backing off'].includes(branch.verdict));
     $('trouble').hidden = bad.length === 0;
     $('trouble').textContent = bad.map((branch) => `${branch.branch} is ${branch.verdict}${branch.verdict === 'late' ? `, ${Format.seconds(branch.freshness_s)} against a promise of ${Format.seconds(branch.promise_s)}` : ''}${branch.message ? `: ${branch.message}` : ''}`).join(' · ');
   }

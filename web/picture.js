@@ -90,7 +90,7 @@ window.Picture = (() => {
   }
 
   function figures(edge, branch) {
-    if (edge.verdict === 'not running') return ['not running', '', ''];
+    if (!edge.running) return [edge.verdict, edge.freshness_s ? `complete ${Format.seconds(edge.freshness_s)} ago` : '', ''];
     const count = (n, unit) => `${Format.count(n)} ${n === 1 ? unit.slice(0, -1) : unit} behind`;
     const lag = edge.lag === null ? '' : count(edge.lag, edge.lag_unit);
     const rate = edge.rows_per_s === null ? '' : `${Format.count(edge.rows_per_s)} rows/s`;

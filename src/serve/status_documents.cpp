@@ -46,8 +46,10 @@ Json edge_json(const std::string& from, const std::string& to, const Standing* s
   if (!standing) return edge;
   edge["running"] = standing->verdict != "not running" && standing->verdict != "failed" && standing->verdict != "stopped";
   edge["verdict"] = standing->verdict;
-  edge["rows_per_s"] = figure(standing->status, "rows_per_s");
-  edge["bytes_per_s"] = figure(standing->status, "bytes_per_s");
+  if (edge["running"].get<bool>()) {  // what was last measured says nothing about now
+    edge["rows_per_s"] = figure(standing->status, "rows_per_s");
+    edge["bytes_per_s"] = figure(standing->status, "bytes_per_s");
+  }
   edge["lag"] = from == "kafka" ? figure(standing->status, "kafka_lag") : Json(standing->behind);
   edge["freshness_s"] = standing->freshness_s ? Json(*standing->freshness_s) : Json(nullptr);
   return edge;
