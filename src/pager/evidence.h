@@ -26,22 +26,28 @@ class Evidence {
   void add(const bronze::Step& step);
   // Fills a firing transition's evidence; `samples` also reads rows. What cannot be read is left out: a page never waits for it.
   void fill(rules::Transition& transition, const rules::FoldGroup& fold, const rules::Rule& rule, sql::Engine& sql,
-            const std::vector<delta::Field>& schema, bool samples) const;
+            const std::vector<delta::Field>& schema, bool samples);
 
  private:
   struct Seen {
     base::Version version;
     base::Micros ts_min, ts_max;
     std::string path;
+    std::int64_t rows = 0;
   };
-  std::vector<std::string> read_samples(const std::string& where, const std::vector<std::string>& paths, sql::Engine& sql,
-                                        const std::vector<delta::Field>& schema) const;
+  struct Source {
+    std::string path;
+    std::int64_t rows = 0;
+  };
+  std::vector<std::string> read_samples(const std::string& where, const std::vector<Source>& newest_first, sql::Engine& sql,
+                                        const std::vector<delta::Field>& schema);
 
   const env::ObjectStore& store_;
   std::string table_root_;
   base::Duration reach_;
   base::Micros newest_{0};
   std::deque<Seen> files_;
+  std::int64_t rows_left_ = 0;  // that samples may still read for this version
 };
 
 }  // namespace headpond::pager

@@ -1,5 +1,7 @@
 #include "pager/folder.h"
 
+#include <algorithm>
+
 #include "bronze/view.h"
 #include "rules/fold.h"
 #include "rules/key_state.h"
@@ -29,6 +31,9 @@ base::Result<std::vector<Folded>> fold_rows(sql::Engine& sql, const std::vector<
     if (any) out[g].keys[rules::key_json(fold, values)].push_back(std::move(partial));
     return true;
   }));
+  // In order, a state takes them in without moving what it has.
+  for (auto& fold : out)
+    for (auto& [key, partials] : fold.keys) std::ranges::sort(partials, {}, &rules::Partial::slice);
   return out;
 }
 

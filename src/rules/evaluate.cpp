@@ -1,5 +1,7 @@
 #include "rules/evaluate.h"
 
+#include <algorithm>
+
 namespace headpond::rules {
 
 double View::count(const Counter& counter, std::size_t ring) const {
@@ -7,11 +9,11 @@ double View::count(const Counter& counter, std::size_t ring) const {
   std::int64_t total = 0;
   for (const auto& [k, n] : state_.rings[ring])
     if (k >= first) total += n;
-  const std::int64_t start = first * counter.coarse.value();
-  for (const auto& slice : state_.slices) {
-    const std::int64_t t = slice.index * fold_.interval.value();
-    if (t >= start && t < at_) total += slice.values[static_cast<std::size_t>(counter.measure)];
-  }
+  const std::int64_t from = first * counter.coarse.value() / fold_.interval.value();  // exact: coarse is a multiple of interval
+  auto slice =
+      std::lower_bound(state_.slices.begin(), state_.slices.end(), from, [](const auto& s, std::int64_t i) { return s.index < i; });
+  for (; slice != state_.slices.end() && slice->index * fold_.interval.value() < at_; ++slice)
+    total += slice->values[static_cast<std::size_t>(counter.measure)];
   return static_cast<double>(total);
 }
 

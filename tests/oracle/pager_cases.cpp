@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/time.h"
@@ -78,7 +79,7 @@ struct Scene {
   env::FakeClock clock{base::Micros(1'795'000'000'000'000 - 3'600'000'000)};
   env::SeededRandom random;
   env::FakeFailpoints failpoints;
-  std::int64_t first_version = 0;  // of the stream; before it the table was made
+  std::map<std::int64_t, std::int64_t> index_of;  // table version → place in the stream; a version that would say nothing is not written
 };
 
 base::Result<void> write_table(Scene& scene, int partitions, const Json& versions) {
@@ -101,13 +102,13 @@ base::Result<void> write_table(Scene& scene, int partitions, const Json& version
     }
     for (const auto& p : version.at("stalled")) request.stalled.push_back({{kSource, base::PartitionId(p.get<int>())}, "no leader"});
     TRY(const auto committed, writer->commit(request));
-    if (v == 0) scene.first_version = committed.version.value();
+    scene.index_of.emplace(committed.version.value(), static_cast<std::int64_t>(v));
   }
   return {};
 }
 
 // Takes what the outbox holds, as a target that answers at once.
-void collect(notify::Outbox& outbox, std::int64_t first_version, std::int64_t& receipts, Json& out) {
+void collect(notify::Outbox& outbox, const std::map<std::int64_t, std::int64_t>& index_of, std::int64_t& receipts, Json& out) {
   while (true) {
     auto due = outbox.due("stdout", 1'000'000);
     const auto settled = outbox.due("", 1'000'000);  // the settled fields of what was announced
@@ -124,7 +125,7 @@ void collect(notify::Outbox& outbox, std::int64_t first_version, std::int64_t& r
                      {"boundary", t.boundary.value()},
                      {"began_at", t.began_at.value()},
                      {"value", t.value},
-                     {"version", t.version.value() - first_version}});
+                     {"version", index_of.at(t.version.value())}});
       notify::Receipt receipt;
       receipt.transition = t;
       receipt.target = delivery.target;
@@ -155,7 +156,7 @@ base::Result<Json> run_pager(Scene& scene, const std::string& yaml, std::vector<
       TRY(engine, pager::Engine::open(pond, branch, {{"rules.yaml", yaml}}, world, settings));
     }
     TRY(const bool more, engine->step());
-    collect(engine->outbox(), scene.first_version, receipts, transitions);
+    collect(engine->outbox(), scene.index_of, receipts, transitions);
     if (!more) return transitions;
   }
 }
