@@ -31,7 +31,9 @@ struct KafkaSource {
   std::map<std::string, std::string> librdkafka_options;  // secrets expanded; never print values
 };
 
-struct LatencyValue { double usd_per_minute = 0, incidents_per_month = 0; };
+struct LatencyValue {
+  double usd_per_minute = 0, incidents_per_month = 0;
+};
 
 struct Consumer {
   Place place;
@@ -45,8 +47,8 @@ struct Consumer {
 struct ColumnDecl {
   Place place;
   std::string name;
-  std::vector<std::string> from;  // JSON pointers, first that is present wins
-  std::string type;               // string int32 int64 double bool timestamp
+  std::vector<std::string> from;             // JSON pointers, first that is present wins
+  std::string type;                          // string int32 int64 double bool timestamp
   std::optional<std::string> default_value;  // when every pointer is missing or null
 };
 
@@ -59,7 +61,8 @@ struct BronzeSpec {
   base::Duration max_future = base::Duration::minutes(5);
   base::Duration max_clock_error = base::Duration::millis(500);
   base::Duration stall_after = base::Duration::seconds(10);
-  // Default columns merged with the declared ones (a declared one replaces the default of its name), in table order. `ts` is not among them.
+  // Default columns merged with the declared ones (a declared one replaces the default of its name), in table order. `ts` is not among
+  // them.
   std::vector<ColumnDecl> columns;
   ColumnDecl ts;  // where event time comes from
 };
@@ -86,7 +89,11 @@ struct Target {  // where pages go
   std::string secret;  // HMAC key of a webhook; empty = none
 };
 
-struct RollupDecl { std::string name; std::vector<std::string> by; std::vector<std::string> measures; };
+struct RollupDecl {
+  std::string name;
+  std::vector<std::string> by;
+  std::vector<std::string> measures;
+};
 
 struct Branch {
   Place place;
@@ -100,10 +107,10 @@ struct Branch {
   std::optional<base::Duration> trigger, window;
   std::optional<std::string> schedule;  // cron, UTC
   std::optional<StateSpec> state;
-  std::vector<std::string> rules;       // globs, as written
-  std::string price_book;               // path, as written
+  std::vector<std::string> rules;  // globs, as written
+  std::string price_book;          // path, as written
   std::vector<Target> notify;
-  std::vector<RollupDecl> rollups;      // empty: the default (service × severity)
+  std::vector<RollupDecl> rollups;  // empty: the default (service × severity)
   int max_keys = 1000;
   base::Duration allowed_lateness = base::Duration::seconds(10);
   std::map<std::string, Place> places;  // of its written keys, for messages
@@ -117,15 +124,15 @@ struct Expect {
 
 // What the plan counts money with; replaceable in the file. Defaults: on-demand list prices of a large cloud, US region.
 struct Prices {
-  double core_hour = 0.0408;          // USD a core and hour
-  double memory_gb_hour = 0.0045;     // USD a GB and hour
-  double storage_gb_month = 0.023;    // USD a GB and month in the object store
-  double million_puts = 5.0;          // USD a million PUT or LIST requests
-  double million_gets = 0.4;          // USD a million GET requests
+  double core_hour = 0.0408;        // USD a core and hour
+  double memory_gb_hour = 0.0045;   // USD a GB and hour
+  double storage_gb_month = 0.023;  // USD a GB and month in the object store
+  double million_puts = 5.0;        // USD a million PUT or LIST requests
+  double million_gets = 0.4;        // USD a million GET requests
 };
 
 struct Topology {
-  std::string path;        // of the file; relative paths in it are relative to its folder
+  std::string path;  // of the file; relative paths in it are relative to its folder
   std::string directory;
   int version = 1;
   std::string name;
@@ -153,7 +160,9 @@ struct LakePaths {
   static LakePaths of(const std::string& location);
   std::string gold(const std::string& branch) const { return "gold/" + branch; }        // one Delta table a dashboard
   std::string billing(const std::string& branch) const { return "billing/" + branch; }  // usage_15m, usage_peak, invoice_lines, reports
-  std::string pages(const std::string& branch) const { return "pages/" + branch; }      // Delta table; _receipts/, _leases/, _generations/ beside it
+  std::string pages(const std::string& branch) const {
+    return "pages/" + branch;
+  }  // Delta table; _receipts/, _leases/, _generations/ beside it
 };
 
 struct Issue {
@@ -165,8 +174,8 @@ struct LoadResult {
   std::optional<Topology> topology;  // absent when there are issues
   std::vector<Issue> issues;         // all of them, in file order
 };
-std::string to_string(const Issue& issue);                      // "topology.yaml:12:5: message"
-std::string to_string(const std::vector<Issue>& issues);        // one a line
+std::string to_string(const Issue& issue);                // "topology.yaml:12:5: message"
+std::string to_string(const std::vector<Issue>& issues);  // one a line
 
 // Looks up what ${NAME} and ${file:path} mean; injected so that spec does no I/O of its own.
 struct Secrets {
