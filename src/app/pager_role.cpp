@@ -107,8 +107,8 @@ class NotifierThread {
 
 class PagerRole final : public Steppable {
  public:
-  PagerRole(std::unique_ptr<pager::Engine> engine, std::unique_ptr<env::HttpClient> http)
-      : engine_(std::move(engine)), http_(std::move(http)) {}
+  PagerRole(std::unique_ptr<env::ObjectStore> checkpoints, std::unique_ptr<pager::Engine> engine, std::unique_ptr<env::HttpClient> http)
+      : checkpoints_(std::move(checkpoints)), engine_(std::move(engine)), http_(std::move(http)) {}
 
   void start(NotifierThread::Opener opener) { notifier_ = std::make_unique<NotifierThread>(std::move(opener)); }
   pager::Engine& engine() { return *engine_; }
@@ -133,6 +133,7 @@ class PagerRole final : public Steppable {
   }
 
  private:
+  std::unique_ptr<env::ObjectStore> checkpoints_;  // null: in the lake
   std::unique_ptr<pager::Engine> engine_;
   std::unique_ptr<env::HttpClient> http_;
   std::unique_ptr<NotifierThread> notifier_;
@@ -155,9 +156,14 @@ Role::Factory pager_factory(Session& session, const spec::Branch& branch, std::f
     TRY(const auto targets, targets_of(branch));
     TRY(const auto files, read_rule_files(session.topology, branch));
     const std::string directory = session.data_directory + "/" + branch.name;
+    std::unique_ptr<env::ObjectStore> checkpoints;
+    if (branch.state && !branch.state->checkpoints.empty()) {
+      TRY(checkpoints, env::open_store(branch.state->checkpoints));
+    }
     TRY(auto engine, pager::Engine::open(session.topology, branch, files,
-                                         {*session.lake, session.paths, *session.clock, *session.random, *session.failpoints, directory}));
-    auto role = std::make_unique<PagerRole>(std::move(engine), env::real_http_client());
+                                         {*session.lake, session.paths, *session.clock, *session.random, *session.failpoints, directory,
+                                          checkpoints.get()}));
+    auto role = std::make_unique<PagerRole>(std::move(checkpoints), std::move(engine), env::real_http_client());
     notify::NotifierOptions options;
     options.branch = branch.name;
     options.pages_root = session.paths.pages(branch.name);
