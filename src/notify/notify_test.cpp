@@ -79,7 +79,8 @@ class NotifyTest : public testing::Test {
     auto outbox = open_outbox(*p.state, store_, options);
     if (!outbox) return p;
     p.outbox = std::move(*outbox);
-    NotifierOptions notifier{.branch = "p", .pages_root = "pages/p", .local_directory = root_ + "/" + directory + "/notify"};
+    NotifierOptions notifier{
+        .branch = "p", .pages_root = "pages/p", .local_directory = root_ + "/" + directory + "/notify", .lease = lease_};
     p.notifier =
         Notifier::open(notifier, targets, *p.outbox,
                        {store_, clock_, random_, http_, failpoints_, [this](const std::string& text) { printed_.push_back(text); }})
@@ -123,6 +124,7 @@ class NotifyTest : public testing::Test {
   std::map<std::string, state::MemoryStateStore> states_;
   std::set<std::string> down_;
   int status_ = 200;
+  Duration lease_ = NotifierOptions().lease;
   std::vector<std::string> heard_, printed_;
 };
 
@@ -338,6 +340,25 @@ TEST_F(NotifyTest, ANewGenerationGoesOnUnderTheOldDedupKeyAndResolvesWhatItDoesN
   p.outbox->add({resolved});
   run(p);
   EXPECT_EQ(nlohmann::json::parse(http_.requests.back().body)["dedup_key"], dedup_key({1, "r", "kept", 1}));
+}
+
+TEST_F(NotifyTest, NothingIsSentThatCouldOutliveTheLease) {
+  lease_ = Duration::seconds(3);
+  auto p = start({kHook});
+  run(p);
+  store_.refuse("pages/p/_leases");
+  http_.respond = [this](const env::HttpRequest& request) -> base::Result<env::HttpResponse> {
+    heard_.push_back(nlohmann::json::parse(request.body)["id"]["key"]);
+    clock_.advance(Duration::millis(400));
+    return env::HttpResponse{.status = 200, .body = "", .headers = {}};
+  };
+  clock_.advance(Duration::millis(700));
+  p.outbox->add({page("r", "a", 1, clock_.now()), page("r", "b", 1, clock_.now())});
+  run(p);
+  EXPECT_EQ(heard_, (Strings{"a"})) << "1.9 s remain after a, and a request may take 2";
+  store_.refuse("");
+  run(p);
+  EXPECT_EQ(heard_, (Strings{"a", "b"}));
 }
 
 TEST_F(NotifyTest, BeyondItsLimitARuleSendsOneSummary) {
