@@ -159,6 +159,9 @@ void Auditor::check_range(base::Version version, const WriterBatch& batch, const
   if (range.gaps > 0 && batch.gap_kinds.empty()) found("illegal gap", where + ": " + std::to_string(range.gaps) + " gaps without a kind");
   if (partition.quarter && range.quarter < *partition.quarter)
     found("arrival falls", where + ": its quarter hour is before that of the range before");
+  if (range.gaps > 0 && std::ranges::find(batch.gap_kinds, kAcceptedLoss) != batch.gap_kinds.end())
+    report_.accepted.push_back(
+        {"accepted loss", where + ": up to " + std::to_string(range.gaps) + " records, " + std::string(kAcceptedLoss)});
   partition.position = std::max(partition.position, range.last);
   partition.quarter = std::max(partition.quarter.value_or(range.quarter), range.quarter);
 

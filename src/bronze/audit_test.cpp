@@ -118,6 +118,7 @@ TEST_F(AuditTest, OfACleanTableFindsNothingAndSumsItUp) {
     for (const auto& finding : report->findings) ADD_FAILURE() << finding.what << ": " << finding.where;
     EXPECT_EQ(report->version, Version(5));
     EXPECT_EQ(report->files, 3);
+    EXPECT_TRUE(report->accepted.empty());
     EXPECT_EQ(report->rows, 24);
     EXPECT_EQ(report->deep, static_cast<bool>(rows));
     const auto& totals = report->partitions.at(part(0));
@@ -205,6 +206,15 @@ TEST_F(AuditTest, NamesAnIllegalGap) {
 TEST_F(AuditTest, NamesAGapWithoutAKind) {
   edit(5, R"(,"gap_kinds":["control"])", "");
   log_names("illegal gap", "gaps without a kind");
+}
+
+TEST_F(AuditTest, TellsOfAcceptedLossesThoughTheyAreLegal) {
+  edit(5, R"("gap_kinds":["control"])", R"x("gap_kinds":["retention (accepted)"])x");
+  const auto report = audit(world_.memory, "bronze/logs", {});
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_TRUE(report->clean());
+  ASSERT_EQ(report->accepted.size(), 1u);
+  EXPECT_EQ(report->accepted[0].where, "version 5, logs@0 partition 0, offsets 8-12: up to 1 records, retention (accepted)");
 }
 
 TEST_F(AuditTest, NamesAForeignCommit) {

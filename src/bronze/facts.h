@@ -47,6 +47,9 @@ struct SecondCount {
   std::int64_t rows = 0;
 };
 
+// The kind of a gap that is a loss: the broker deleted the records before they were read, and the operator said to go on.
+inline constexpr std::string_view kAcceptedLoss = "retention (accepted)";
+
 // What one writer contributed to one version.
 struct WriterBatch {
   std::string txn_id;  // unique; tells a lost reply from a lost race
