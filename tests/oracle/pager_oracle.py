@@ -10,6 +10,7 @@ runs lose their engine without warning and are replayed. Prints the seed; exit c
 import argparse
 import json
 import math
+import multiprocessing
 import os
 import random
 import re
@@ -424,40 +425,52 @@ def check(case, results):
     return problems, made
 
 
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--runner", required=True)
-    parser.add_argument("--cases", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--verbose", action="store_true")
-    options = parser.parse_args()
-    print("pager oracle: seed %d" % options.seed, flush=True)
-    cases, count = [], 0
-    while count < options.cases:
-        case = random_case(options.seed * 1_000_003 + len(cases), with_stalls=len(cases) % 3 == 0)
-        cases.append(case)
-        count += len(case["rules"]) * len(case["streams"])
+def run_chunk(work):
+    """Some cases through one runner: (problems, settled transitions, streams without a page)."""
+    runner, seeds = work
+    cases = [random_case(seed, with_stalls) for seed, with_stalls in seeds]
     scratch = "/dev/shm" if os.path.isdir("/dev/shm") else None
     with tempfile.TemporaryDirectory(prefix="headpond-pager-", dir=scratch) as directory:
         path = os.path.join(directory, "cases.jsonl")
         with open(path, "w") as file:
             for case in cases:
                 file.write(json.dumps({k: case[k] for k in ("seed", "yaml", "partitions", "streams", "crashes")}) + "\n")
-        run = subprocess.run([options.runner, path, os.path.join(directory, "work")], stdout=subprocess.PIPE)
+        run = subprocess.run([runner, path, os.path.join(directory, "work")], stdout=subprocess.PIPE)
     results = [json.loads(line) for line in run.stdout.splitlines()]
     if run.returncode != 0 or len(results) != len(cases):
-        print("pager oracle: the runner ended with %d after %d of %d streams" % (run.returncode, len(results), len(cases)))
-        return 1
+        return ["seed %d: the runner ended with %d after %d of %d cases" % (cases[0]["seed"], run.returncode, len(results), len(cases))], 0, 0
     problems, transitions, silent = [], 0, 0
     for case, result in zip(cases, results):
         found, made = check(case, result["streams"])
         problems += found
         transitions += made
         silent += made == 0
+    return problems, transitions, silent
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--runner", required=True)
+    parser.add_argument("--cases", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--verbose", action="store_true")
+    options = parser.parse_args()
+    print("pager oracle: seed %d" % options.seed, flush=True)
+    seeds, count = [], 0
+    while count < options.cases:
+        with_stalls = len(seeds) % 3 == 0
+        seeds.append((options.seed * 1_000_003 + len(seeds), with_stalls))
+        count += 3 if with_stalls else 6  # three rules, one or two ways to cut the stream
+    chunks = [(options.runner, seeds[n : n + 10]) for n in range(0, len(seeds), 10)]
+    problems, transitions, silent = [], 0, 0
+    with multiprocessing.Pool(options.jobs) as pool:
+        for found, made, quiet in pool.imap(run_chunk, chunks):
+            problems, transitions, silent = problems + found, transitions + made, silent + quiet
     for problem in problems[: 200 if options.verbose else 10]:
         print(problem)
-    print("pager oracle: %d cases (%d streams, %d without a page), %d settled transitions, %d differences" %
-          (count, len(cases), silent, transitions, len(problems)))
+    print("pager oracle: seed %d, %d cases (%d streams, %d without a page), %d settled transitions, %d differences" %
+          (options.seed, count, len(seeds), silent, transitions, len(problems)))
     return 1 if problems else 0
 
 
