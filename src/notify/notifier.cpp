@@ -244,7 +244,7 @@ void SteppedNotifier::report(Outlet& outlet, TransitionKind kind, const std::str
   page.began_at = page.boundary;
   page.labels = {{"alertname", "PageUndeliverable"}, {"severity", "page"}, {"branch", options_.branch}, {"target", outlet.name}};
   page.annotations = {{"summary", "Headpond cannot deliver pages of " + options_.branch + " to " + outlet.name + ": " + detail}};
-  page.sql = "headpond pages --status dead";
+  page.sql = "headpond pages";
   outbox_.report(std::move(page));
 }
 
@@ -323,7 +323,10 @@ base::Result<void> SteppedNotifier::drain() {
     if (!more || !*more) break;
   }
   if (!lease_.held()) return outcome;
-  write_table(true);
+  for (int i = 0; i < kDrainSteps && table_behind_; ++i) {
+    write_table(true);
+    if (table_failing_) break;
+  }
   if (auto released = lease_.release(); !released && outcome) outcome = std::unexpected(released.error());
   return outcome;
 }
