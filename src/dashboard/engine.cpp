@@ -19,7 +19,7 @@ constexpr double kRateMemory_s = 8;  // a rate is smoothed over about this long:
 // Versions read and not yet in gold.
 struct Pending {
   std::vector<bronze::DataFile> files;
-  std::int64_t rows = 0, bytes = 0;
+  std::int64_t rows = 0;
   base::Version first_version{-1};
   bool empty() const { return files.empty(); }
 };
@@ -64,7 +64,7 @@ class BatchEngine final : public Engine {
   base::Result<bool> open_tail();
   base::Result<bool> read_versions();
   bool full() const {
-    return pending_.bytes >= limits_.batch_bytes_max || static_cast<int>(pending_.files.size()) >= limits_.batch_files_max;
+    return pending_.rows >= limits_.batch_rows_max || static_cast<int>(pending_.files.size()) >= limits_.batch_files_max;
   }
   base::Result<void> run_batch();
   base::Result<BatchRange> fix_range();
@@ -167,7 +167,6 @@ base::Result<bool> BatchEngine::read_versions() {
     for (auto& file : step->files) {
       pending_.rows += file.rows;
       rows_since_ += file.rows;
-      pending_.bytes += file.size;
       pending_.files.push_back(std::move(file));
     }
     if (pending_.empty()) reached();

@@ -34,9 +34,10 @@ struct World {
 struct Limits {
   int threads = 1;
   std::int64_t memory_bytes = 512ll << 20;
-  // A batch takes whole versions up to these sums; a long history is many batches, one right after the other.
-  std::int64_t batch_bytes_max = 256ll << 20;
-  int batch_files_max = 512;
+  // A batch takes whole versions up to these sums; a long history is many batches, one right after the other. Rows are aggregated as they
+  // are read, so what is bounded by them is a batch's time (and the minutes it may span), not its memory.
+  std::int64_t batch_rows_max = 200'000'000;
+  int batch_files_max = 2048;
   int versions_per_step_max = 64;
 };
 

@@ -97,6 +97,7 @@ base::Result<bool> Minutes::refresh(base::Micros now) {
   const auto from = base::floor_to(now, base::kMinute) - kKept;
   std::vector<const delta::AddFile*> fresh;
   for (const auto& [path, add] : snapshot_.files) {
+    if (!changed && whole_) break;
     if (loaded_.contains(path)) continue;
     // A file that upkeep wrote holds rows that are here already.
     if (whole_ && !add.data_change) {

@@ -2,6 +2,7 @@
 """Computes a dashboard's gold table anew, row by row from bronze and the definitions of docs/formats/gold.md, and compares.
 
     gold_equals_bronze.py --lake DIR --branch live-ops-dashboard [--bronze bronze/logs] [--lateness 10]
+    … --api http://127.0.0.1:8080       (and that what `headpond serve` answers, which is what its page shows, is the same)
     gold_equals_bronze.py --cases build/tests/gold_table N      (N random lakes, made by that program under faults)
 
 Reads both tables through deltalake; nothing of Headpond. Compares what lies up to gold's last position vector, so that a live lake can be checked:
@@ -18,6 +19,7 @@ import secrets
 import subprocess
 import sys
 import tempfile
+import urllib.request
 
 import deltalake
 
@@ -33,8 +35,8 @@ def micros(time):
     return (time - EPOCH) // datetime.timedelta(microseconds=1)
 
 
-def rows_of(path, columns=None, kind=None):
-    table = deltalake.DeltaTable(str(path))
+def rows_of(path, columns=None, kind=None, version=None):
+    table = deltalake.DeltaTable(str(path), version=version)
     names = [field.name for field in table.schema().fields]
     wanted = [name for name in (columns or names) if name in names]
     filters = [("kind", "=", kind)] if kind else None
@@ -202,14 +204,59 @@ def check_windows(rollup, rows, different):
     return len(expected)
 
 
-def compare(lake, branch, bronze, lateness):
-    gold, different = pathlib.Path(lake) / "gold" / branch, Differences()
-    batches = rows_of(gold, kind="batch")[0]
+def check_api(answer, rollup, different):
+    """Every figure of /api/dashboard that the page shows, from the rows: its groups merge the keys that agree in one column."""
+    by, measure = answer["by"], answer["measure"]
+    tallies, histograms, names = collections.defaultdict(lambda: [0, 0, 0]), collections.defaultdict(collections.Counter), set()
+    for (minute, key), (n, size, errors) in rollup.counts.items():
+        value = "other" if key == "other" else json.loads(key)[by]
+        for name in ("all", f"(no {by})" if value is None else str(value)):
+            for i, amount in enumerate((n, size, errors)):
+                tallies[minute, name][i] += amount
+            histograms[minute, name].update(rollup.histograms.get((minute, key, measure), {}))
+            names.add(name)
+
+    def window(end, name):
+        minutes = [end - j * 60_000_000 for j in range(1, 6)]
+        histogram = sum((histograms.get((m, name), collections.Counter()) for m in minutes), collections.Counter())
+        sums = [sum(tallies[m, name][i] for m in minutes if (m, name) in tallies) for i in range(3)]
+        return sums, [percentile(histogram, p) for p in (50, 95, 99)]
+
+    checked = 0
+    for group in [answer["all"], *answer["groups"]]:
+        name = group["name"]
+        if group["window"]:
+            (n, size, errors), marks = window(answer["complete_until_ms"] * 1000, name)
+            shown = group["window"]
+            different.equal(f"page: {name}", [n, size, errors], [shown["n"], shown["bytes"], shown["errors"]])
+            for expected, p in zip(marks, ("p50", "p95", "p99")):
+                different.near(f"page: {p} of {name}", expected, shown[p])
+        for i, second in enumerate(answer["minutes"]):
+            minute = second * 1_000_000
+            different.equal(f"page: minute {second} of {name}", tallies.get((minute, name), [0, 0, 0])[0], group["n"][i])
+            (n, _, errors), marks = window(minute + 60_000_000, name)
+            rolling = group["rolling"]
+            different.equal(f"page: window to {second + 60} of {name}", [n, errors], [rolling["n"][i], rolling["errors"][i]])
+            for expected, p in zip(marks, ("p50", "p95", "p99")):
+                different.near(f"page: {p} to {second + 60} of {name}", expected, rolling[p][i])
+            checked += 1
+    shown_names = {group["name"] for group in answer["groups"]}
+    different.equal("page: groups", set(), shown_names - names)
+    return checked
+
+
+def compare(lake, branch, bronze, lateness, api=None):
+    gold, different, answer = pathlib.Path(lake) / "gold" / branch, Differences(), None
+    if api:
+        with urllib.request.urlopen(f"{api}/api/dashboard?branch={branch}&minutes=60", timeout=30) as response:
+            answer = json.load(response)
+    version = answer["gold_version"] if answer else None
+    batches = rows_of(gold, kind="batch", version=version)[0]
     if not batches:
         print(f"{gold} has no batch")
         return 2
     after = consumed(batches, different)
-    kinds = {kind: rows_of(gold, kind=kind)[0] for kind in ("rollup", "histogram", "rolling_5m", "key")}
+    kinds = {kind: rows_of(gold, kind=kind, version=version)[0] for kind in ("rollup", "histogram", "rolling_5m", "key")}
     rollups = {}
     for name, (by, measures) in rollups_of(gold).items():
         keys = [row["key"] for row in kinds["key"] if row["rollup"] == name]
@@ -234,6 +281,9 @@ def compare(lake, branch, bronze, lateness):
         own = {kind: [row for row in all_rows if row["rollup"] == rollup.name] for kind, all_rows in kinds.items()}
         check_rollup(rollup, own, different)
         windows += check_windows(rollup, own, different)
+    if answer:
+        points = check_api(answer, rollups[answer["rollup"]], different)
+        print(f"{points} points of the page's charts compared, complete until {answer['complete_until_ms']}")
     print(f"{rows} rows in {len(batches)} batches, {late} late; {sum(len(r.counts) for r in rollups.values())} minutes and keys, {windows} windows: "
           + ("equal" if different.count == 0 else f"{different.count} differences"))
     return 1 if different.count else 0
@@ -260,13 +310,14 @@ def main():
     parser.add_argument("--branch", default="live-ops-dashboard")
     parser.add_argument("--bronze", default="bronze/logs")
     parser.add_argument("--lateness", type=float, default=10, help="allowed_lateness of the branch, seconds")
+    parser.add_argument("--api", help="address of `headpond serve` over that lake")
     parser.add_argument("--cases", nargs=2, metavar=("PROGRAM", "N"))
     options = parser.parse_args()
     if options.cases:
         return cases(options.cases[0], int(options.cases[1]))
     if not options.lake:
         parser.error("--lake or --cases is needed")
-    return compare(options.lake, options.branch, options.bronze, options.lateness)
+    return compare(options.lake, options.branch, options.bronze, options.lateness, options.api)
 
 
 if __name__ == "__main__":
