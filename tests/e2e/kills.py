@@ -186,7 +186,7 @@ def main():
         oracle("bronze_equals_topic.py", kafka.bootstrap, "logs", bronze)
         print("  bronze equals the topic, row by row; audit --deep is clean")
         print("  " + run.check_pages())
-        oracle("gold_equals_bronze.py", run.lake / "gold" / "dash", bronze)
+        oracle("gold_equals_bronze.py", "--lake", run.lake, "--branch", "dash", "--bronze", "bronze/logs")
         print("  gold equals bronze")
         oracle("bill_oracle.py", "--lake", run.lake, "--branch", "bill", "--prices", run.directory / "prices.yaml", "--bronze", "bronze/logs")
         print("  the bill is byte-identical on rerun and equals the independent computation")
