@@ -57,9 +57,11 @@ std::string to_json(const bronze::AuditReport& report) {
                                  {"bytes", totals.bytes},
                                  {"errors", totals.errors},
                                  {"gaps", totals.gaps},
-                                 {"fingerprint", fmt::format("{:016x}", totals.fingerprint)}});
+                                 {"fingerprint", fmt::format("{:016x}", totals.fingerprint)},
+                                 {"payload_fingerprint", fmt::format("{:016x}", totals.payload_fingerprint)}});
   out["findings"] = nlohmann::ordered_json::array();
   for (const auto& finding : report.findings) out["findings"].push_back({{"what", finding.what}, {"where", finding.where}});
+  for (const auto& loss : report.accepted) out["accepted"].push_back({{"what", loss.what}, {"where", loss.where}});
   return out.dump(2);
 }
 
@@ -70,6 +72,7 @@ void print(const bronze::AuditReport& report) {
                human_count(static_cast<double>(t.rows)), human_bytes(static_cast<double>(t.bytes)), std::to_string(t.errors),
                std::to_string(t.gaps), fmt::format("{:016x}", t.fingerprint)});
   fmt::print("{}", table.render());
+  for (const auto& loss : report.accepted) fmt::print("{}: {}\n", loss.what, loss.where);
   for (const auto& finding : report.findings) fmt::print("damage: {}: {}\n", finding.what, finding.where);
   fmt::print("audit{}: version {}, {} files, {} rows, {}: {}\n", report.deep ? " --deep" : "", report.version.value(), report.files,
              human_count(static_cast<double>(report.rows)), human_bytes(static_cast<double>(report.bytes)),
