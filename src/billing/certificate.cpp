@@ -86,6 +86,7 @@ Certificate certificate_of(const Json& json) {
   }
   for (const auto& [name, t] : json.at("tables").items())
     c.tables[name] = {t.at("rows").get<std::int64_t>(), t.at("fingerprint").get<std::string>()};
+  c.report_layout = json.at("report_layout").get<int>();
   for (const auto& [path, hash] : json.at("outputs").items()) c.outputs[path] = hash.get<std::string>();
   const auto& bill = json.at("bill");
   c.currency = bill.at("currency").get<std::string>();
@@ -135,6 +136,7 @@ std::string to_json(const Certificate& c) {
   out["rates"] = rates_json(c.rates);
   out["tables"] = Json::object();
   for (const auto& [name, content] : c.tables) out["tables"][name] = {{"rows", content.rows}, {"fingerprint", content.fingerprint}};
+  out["report_layout"] = c.report_layout;
   out["outputs"] = Json::object();
   for (const auto& [path, hash] : c.outputs) out["outputs"][path] = hash;
   out["previous"] = c.previous ? Json({{"day", base::format_day(c.previous->day)}, {"sha256", c.previous->sha256}}) : Json(nullptr);

@@ -35,6 +35,7 @@ struct Certificate {
   std::int64_t peak_second = 0, peak_second_events = 0;
   std::vector<Rate> rates;
   std::map<std::string, Content> tables;       // by name
+  int report_layout = 0;                       // kReportLayout of the Headpond that drew the report
   std::map<std::string, std::string> outputs;  // SHA-256 by path relative to the branch's folder
   // Summary for readers that want no table.
   std::string currency, total;

@@ -41,6 +41,8 @@ class Closing {
   base::Result<void> store_tables();
   base::Result<void> write_outputs();
   base::Result<void> write(const std::string& relative, const std::string& bytes);
+  base::Result<void> keep(const std::string& relative);
+  int report_layout() const { return stored_ && !provisional_ ? stored_->certificate.report_layout : kReportLayout; }
   base::Result<void> write_certificate();
   base::Result<Certificate> certificate();
   DayResult result() const;
@@ -137,6 +139,16 @@ base::Result<void> Closing::write(const std::string& relative, const std::string
   return world_.lake.put(path(relative), bytes);
 }
 
+// An output that another Headpond drew: what its certificate says of it must still hold.
+base::Result<void> Closing::keep(const std::string& relative) {
+  const auto& hash = hashes_[relative] = stored_->certificate.outputs[relative];
+  const auto there = world_.lake.get(path(relative));
+  if (there && sha256_hex(*there) == hash) return {};
+  if (!there && there.error().kind != ErrorKind::kNotFound) return std::unexpected(there.error());
+  return base::fail(ErrorKind::kCorrupt, path(relative) + (there ? " was altered" : " is missing") + ", though " + text_ +
+                                             " is closed; run `headpond bill verify --day " + text_ + "`");
+}
+
 base::Result<void> Closing::write_outputs() {
   TRY_VOID(write(output(".csv"), to_csv(bill_)));
   const ReportInputs inputs{.bill = bill_,
@@ -145,7 +157,7 @@ base::Result<void> Closing::write_outputs() {
                             .previous = before_ ? &before_->certificate : nullptr,
                             .previous_sha256 = before_ ? before_->sha256 : "",
                             .holdouts = provisional_ ? bronze_.book.holdouts(day_) : std::vector<Holdout>{}};
-  TRY_VOID(write(output(".html"), to_html(inputs)));
+  TRY_VOID(report_layout() == kReportLayout ? write(output(".html"), to_html(inputs)) : keep(output(".html")));
   return provisional_ ? base::Result<void>() : write_certificate();
 }
 
@@ -163,6 +175,7 @@ base::Result<Certificate> Closing::certificate() {
   for (const auto table : kTables) {
     TRY(c.tables[std::string(table)], content_of(*sql_, table, std::string(table)));
   }
+  c.report_layout = report_layout();
   c.outputs = hashes_;
   c.currency = bill_.currency;
   c.total = bill_.total;

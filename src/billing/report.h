@@ -9,6 +9,9 @@
 
 namespace headpond::billing {
 
+// Grows by one with every change of what to_html makes: a closed day keeps the page it was given.
+inline constexpr int kReportLayout = 1;
+
 struct ReportInputs {
   const Bill& bill;
   const std::map<base::SourcePartition, PartitionDay>& partitions;

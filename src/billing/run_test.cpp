@@ -4,6 +4,7 @@
 
 #include "billing/billing.h"
 #include "billing/certificate.h"
+#include "billing/sha256.h"
 #include "billing/test_world.h"
 
 namespace headpond::billing {
@@ -188,6 +189,64 @@ TEST(RunDay, TheCertificateSaysWhenTheBrokerStampsArrival) {
   ASSERT_TRUE(run_day(lake.settings, lake.world(), day("2026-11-23"), false));
   const auto certificate = parse_certificate(lake.read("billing/billing-capacity/certificates/2026-11-23.json"), "c");
   EXPECT_TRUE(certificate->broker_clock);
+}
+
+TEST(RunDay, AClosedDayKeepsThePageThatAnEarlierLayoutDrew) {
+  TestLake lake;
+  lake.fill_two_days();
+  const auto first = run_day(lake.settings, lake.world(), day("2026-11-23"), false);
+  ASSERT_TRUE(first);
+  auto certificate = *parse_certificate(lake.read(first->certificate), "c");
+  certificate.report_layout = 0;
+  certificate.outputs["reports/2026-11-23.html"] = sha256_hex("an old page");
+  ASSERT_TRUE(lake.local->put(first->certificate, to_json(certificate)));
+  ASSERT_TRUE(lake.local->put(first->report, "an old page"));
+  const auto again = run_day(lake.settings, lake.world(), day("2026-11-23"), false);
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_TRUE(again->stored_before);
+  EXPECT_EQ(lake.read(first->report), "an old page");
+  ASSERT_TRUE(lake.local->put(first->report, "another page"));
+  EXPECT_EQ(run_day(lake.settings, lake.world(), day("2026-11-23"), false).error().message,
+            "billing/billing-capacity/reports/2026-11-23.html was altered, though 2026-11-23 is closed; run `headpond bill verify --day "
+            "2026-11-23`");
+}
+
+// One tenant a case, one event each: what the line of its bytes comes to.
+TEST(RunDay, RoundsEachLineOnceAndHalfAwayFromZero) {
+  struct Case {
+    const char *tenant, *per_gb;
+    int bytes;
+    const char* amount;
+  };
+  const std::vector<Case> cases = {
+      {"a half", "5000", 1000, "0.01"},                                     // 0.005
+      {"an even half", "5000", 5000, "0.03"},                               // 0.025
+      {"an odd half", "5000", 3000, "0.02"},                                // 0.015
+      {"below a half", "4999.999999999", 1000, "0.00"},                     // 0.004999999999999: rounding to nine places first gives 0.01
+      {"the least", "0.000000001", 1, "0.00"},                              // 10^-18
+      {"the most", "999999999.999999999", 2'000'000'000, "2000000000.00"},  // 1999999999.999999998
+      {"nothing", "5000", 0, ""},                                           // no quantity, no line
+  };
+  TestLake lake;
+  std::string prices = "version: 1\ncurrency: USD\nprices:\n  - per_gb: 1\n    tenants:\n";
+  std::vector<testing::Row> rows;
+  for (const auto& c : cases) {
+    prices += "      " + std::string(c.tenant) + ": {per_gb: " + c.per_gb + "}\n";
+    rows.push_back({.partition = 0, .arrival = at("2026-11-24T10:00:00Z"), .tenant = c.tenant, .bytes = c.bytes});
+  }
+  lake.set_prices(prices);
+  lake.commit(rows, {{0, at("2026-11-25T00:00:00Z")}, {1, at("2026-11-25T00:00:00Z")}});
+  const auto result = run_day(lake.settings, lake.world(), day("2026-11-24"), false);
+  ASSERT_TRUE(result) << result.error().message;
+  const auto csv = lake.read(result->csv);
+  for (const auto& c : cases) {
+    const auto line = csv.find("," + std::string(c.tenant) + ",gb,");
+    EXPECT_EQ(line == std::string::npos, c.amount[0] == 0) << c.tenant;
+    if (c.amount[0] != 0) {
+      const auto text = csv.substr(line, csv.find('\r', line) - line);
+      EXPECT_TRUE(text.ends_with("," + std::string(c.amount) + ",USD")) << text;
+    }
+  }
 }
 
 TEST(RunDay, TwoRunsAtOnceStoreTheDayOnce) {

@@ -100,6 +100,12 @@ class TestLake {
     ASSERT_TRUE(done) << done.error().message;
   }
 
+  // Goes on with a table that is there already; `next` offset by partition.
+  void resume(std::map<int, std::int64_t> next) {
+    next_ = std::move(next);
+    first_ = false;
+  }
+
   // Two days of rows of three tenants in two partitions, both closed, and some of a third day.
   void fill_two_days() {
     for (const auto* date : {"2026-11-23", "2026-11-24"}) {
