@@ -35,7 +35,8 @@ struct World {
 struct Settings {
   bool accept_loss = false;                          // records lost to retention become a recorded gap instead of a stop
   base::Duration poll = base::Duration::millis(10);  // longest wait for records in one step
-  base::Duration describe_every = base::Duration::seconds(10);
+  // A topic that is re-created is noticed after this at the latest; new partitions are too.
+  base::Duration describe_every = base::Duration::seconds(2);
 };
 
 class Engine {
