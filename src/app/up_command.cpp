@@ -66,7 +66,7 @@ int run_up(const UpCommand& command) {
   for (std::size_t i = 0; i < session->topology.branches.size(); ++i) session->topology.branches[i] = plan.branches[i].branch;
   Logger logger(*session->clock);
   std::mutex print_mutex;
-  const Hooks hooks{.log = [&](const std::string& role, const std::string& text) { logger.line(role, text); },
+  const Hooks hooks{.log = [&](const std::string& role, const std::string& text) { logger.line(role, session->topology.redact(text)); },
                     .print =
                         [&](const std::string& page) {
                           const std::lock_guard lock(print_mutex);
