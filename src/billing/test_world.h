@@ -14,7 +14,6 @@
 #include "base/time.h"
 #include "billing/billing.h"
 #include "bronze/writer.h"
-#include "columns/batch.h"
 #include "env/fake.h"
 #include "env/real.h"
 
