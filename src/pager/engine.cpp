@@ -12,6 +12,7 @@
 #include "pager/evaluator.h"
 #include "pager/evidence.h"
 #include "pager/rule_edit.h"
+#include "pager/standby_outbox.h"
 #include "rules/advance.h"
 #include "spec/rules_file.h"
 #include "sql/engine.h"
@@ -66,51 +67,30 @@ class PagerEngine final : public Engine {
   }
 
   base::Result<void> start(const std::vector<RuleFile>& files) {
-    const RuleSource source{files, columns_};
+    source_ = {files, columns_};
     TRY_VOID(compile_files(files, columns_));  // a bad rule is said before anything is touched
-    TRY_VOID(open_store());
-    TRY(const auto stored, state_->get("p/meta"));
-    const bool fresh = !stored;
-    if (fresh) {
-      TRY(meta_.generation, notify::claim_generation(world_.lake, pages_root_, world_.clock.now()));
-    } else {
-      TRY(meta_, parse_meta(*stored));
-      TRY_VOID(check_generation());
-    }
-    TRY(const auto generation, notify::read_generation(world_.lake, pages_root_, meta_.generation));
-    claimed_at_ = generation.claimed_at;
-    TRY(auto keys, KeyTable::open(*state_, settings_.hot_keys_max));
-    keys_ = std::make_unique<KeyTable>(std::move(keys));
-    TRY(outbox_,
-        notify::open_outbox(
-            *state_, world_.lake,
-            {.pages_root = pages_root_, .generation = meta_.generation, .claimed_at = claimed_at_, .targets = target_names(branch_)}));
-    TRY_VOID(load_rules(source, fresh));
-    evaluator_ = std::make_unique<Evaluator>(*rules_, *keys_, meta_, claimed_at_);
-    TRY_VOID(evaluator_->count_open());
-    base::Duration reach = base::kMinute;
-    for (const auto& fold : rules_->program().folds) reach = std::max(reach, fold.window_max());
-    evidence_ = std::make_unique<Evidence>(world_.lake, bronze_root_, std::min(reach, base::Duration::hours(2)));
-    TRY(sql_,
-        sql::Engine::open(
-            {.threads = settings_.threads, .memory_bytes = settings_.memory_bytes, .spill_directory = world_.local_directory + "/spill"}));
-    TRY_VOID(hold_back_replay(fresh));
+    std::error_code error;
+    std::filesystem::create_directories(world_.local_directory, error);
+    if (error) return base::fail(base::ErrorKind::kInvalid, "cannot create " + world_.local_directory + ": " + error.message());
     TRY(const std::string token, notify::holder_token(world_.local_directory, world_.random));
     lease_ = std::make_unique<notify::Lease>(
         world_.lake, world_.clock, world_.random,
         notify::LeaseOptions{.root = pages_root_ + "/_leases/engine", .holder = token, .lease = kLease, .grace = kLeaseGrace});
-    last_batch_ = last_checkpoint_ = last_version_seen_ = world_.clock.monotonic();
+    TRY_VOID(hold_lease());
     return {};
   }
 
   base::Result<bool> step() override {
+    if (broken_) return base::fail(base::ErrorKind::kRetry, "the pager's engine failed in the middle of a version; open it again");
     TRY(const bool mine, hold_lease());
     if (!mine) return publish("waiting for the lease"), false;
     TRY(const bool there, open_tail());
     if (!there) return publish("waiting for bronze"), false;
     TRY(auto next, tail_->next());
     if (next) {
+      broken_ = true;  // what is half done is not done: the state store has the last whole version
       TRY_VOID(consume(*next));
+      broken_ = false;
     } else {
       TRY_VOID(watch_pipeline());
     }
@@ -120,7 +100,7 @@ class PagerEngine final : public Engine {
   }
 
   base::Result<void> drain() override {
-    if (lease_->held() && dirty_) TRY_VOID(write_batch());
+    if (lease_->held() && dirty_ && !broken_) TRY_VOID(write_batch());
     TRY_VOID(lease_->release());
     publish("stopped", true);
     return {};
@@ -130,7 +110,7 @@ class PagerEngine final : public Engine {
     const std::lock_guard lock(mutex_);
     return status_;
   }
-  notify::Outbox& outbox() override { return *outbox_; }
+  notify::Outbox& outbox() override { return outbox_; }
   std::int64_t generation() const override { return meta_.generation; }
 
  private:
@@ -177,7 +157,7 @@ class PagerEngine final : public Engine {
   }
 
   base::Result<void> write_rules(std::vector<rules::Transition> transitions) {
-    outbox_->add_after_batch(std::move(transitions));
+    outbox_.add_after_batch(std::move(transitions));
     state::WriteBatch batch;
     rules_->stage(batch);
     return write(batch);
@@ -199,14 +179,53 @@ class PagerEngine final : public Engine {
     const delta::Table table(world_.lake, bronze_root_);
     TRY(replay_until_, table.latest(meta_.version));
     if (replay_until_.value() <= meta_.version.value()) return {};
-    outbox_->replaying(true);
+    outbox_.replaying(true);
     return {};
   }
 
+  // Only who holds the lease touches the state: a second pager must neither claim a generation nor read a state that is still moving.
   base::Result<bool> hold_lease() {
-    if (!lease_->held()) return lease_->acquire();
-    TRY_VOID(lease_->keep());
+    if (lease_->held()) {
+      TRY_VOID(lease_->keep());
+      return true;
+    }
+    TRY(const bool mine, lease_->acquire());
+    if (!mine) return false;
+    TRY_VOID(open_state());
     return true;
+  }
+
+  base::Result<void> open_state() {
+    TRY_VOID(open_store());
+    TRY(const auto stored, state_->get("p/meta"));
+    const bool fresh = !stored;
+    if (fresh) {
+      TRY(meta_.generation, notify::claim_generation(world_.lake, pages_root_, world_.clock.now()));
+    } else {
+      TRY(meta_, parse_meta(*stored));
+      TRY_VOID(check_generation());
+    }
+    TRY(const auto generation, notify::read_generation(world_.lake, pages_root_, meta_.generation));
+    claimed_at_ = generation.claimed_at;
+    TRY(auto keys, KeyTable::open(*state_, settings_.hot_keys_max));
+    keys_ = std::make_unique<KeyTable>(std::move(keys));
+    TRY(auto outbox,
+        notify::open_outbox(
+            *state_, world_.lake,
+            {.pages_root = pages_root_, .generation = meta_.generation, .claimed_at = claimed_at_, .targets = target_names(branch_)}));
+    outbox_.open(std::move(outbox));
+    TRY_VOID(hold_back_replay(fresh));
+    TRY_VOID(load_rules(source_, fresh));
+    evaluator_ = std::make_unique<Evaluator>(*rules_, *keys_, meta_, claimed_at_);
+    TRY_VOID(evaluator_->count_open());
+    base::Duration reach = base::kMinute;
+    for (const auto& fold : rules_->program().folds) reach = std::max(reach, fold.window_max());
+    evidence_ = std::make_unique<Evidence>(world_.lake, bronze_root_, std::min(reach, base::Duration::hours(2)));
+    TRY(sql_,
+        sql::Engine::open(
+            {.threads = settings_.threads, .memory_bytes = settings_.memory_bytes, .spill_directory = world_.local_directory + "/spill"}));
+    last_batch_ = last_checkpoint_ = last_version_seen_ = world_.clock.monotonic();
+    return {};
   }
 
   base::Result<bool> open_tail() {
@@ -264,12 +283,12 @@ class PagerEngine final : public Engine {
     dirty_ = true;
     ++versions_since_batch_;
     last_version_seen_ = world_.clock.monotonic();
-    outbox_->add(std::move(transitions));
-    if (const auto settled = settled_everywhere()) outbox_->settled_to(*settled);
+    outbox_.add(std::move(transitions));
+    if (const auto settled = settled_everywhere()) outbox_.settled_to(*settled);
     if (meta_.late_seq % 2 == 1) TRY_VOID(pipeline_late(false));
     if (replay_until_.value() >= 0 && meta_.version >= replay_until_) {
       replay_until_ = base::Version(-1);
-      outbox_->replaying(false);
+      outbox_.replaying(false);
     }
     return {};
   }
@@ -324,7 +343,7 @@ class PagerEngine final : public Engine {
     t.sql = "headpond status";
     dirty_ = true;
     // By our clock, not by the log: its seq must be durable before anyone hears of it.
-    outbox_->add_after_batch({t});
+    outbox_.add_after_batch({t});
     return write_batch();
   }
 
@@ -347,9 +366,9 @@ class PagerEngine final : public Engine {
   base::Result<void> write(state::WriteBatch& batch) {
     keys_->stage(batch);
     batch.put("p/meta", to_json(meta_));
-    outbox_->stage(batch);
+    outbox_.stage(batch);
     TRY_VOID(state_->write(batch));
-    outbox_->confirm();
+    outbox_.confirm();
     keys_->confirm();
     dirty_ = false;
     versions_since_batch_ = 0;
@@ -374,7 +393,7 @@ class PagerEngine final : public Engine {
     f["missed_rows"] = static_cast<double>(evaluator_->missed());
     f["keys"] = static_cast<double>(keys_->keys());
     f["generation"] = static_cast<double>(meta_.generation);
-    f["pending_pages"] = static_cast<double>(outbox_->pending());
+    f["pending_pages"] = static_cast<double>(outbox_.pending());
     f["stalled_partitions"] = static_cast<double>(stalled_);
     double rules = 0, blind = 0, late_all = 0;
     for (const auto& fold : rules_->program().folds) {
@@ -415,8 +434,10 @@ class PagerEngine final : public Engine {
       status_.version = meta_.version;
       status_.durable_version = durable_;
       status_.updated_at = world_.clock.now();
-      status_.complete_until = settled_everywhere();
-      fill_figures();
+      if (evaluator_ != nullptr) {
+        status_.complete_until = settled_everywhere();
+        fill_figures();
+      }
       copy = status_;
     }
     // Others only look at it; a store that does not answer is said by what needs it.
@@ -429,6 +450,7 @@ class PagerEngine final : public Engine {
   const std::string bronze_root_, pages_root_;
   const std::vector<rules::Column> columns_;
 
+  RuleSource source_;
   std::unique_ptr<state::Store> state_;
   Meta meta_;
   base::Micros claimed_at_{0};
@@ -437,11 +459,12 @@ class PagerEngine final : public Engine {
   std::unique_ptr<Evaluator> evaluator_;
   std::unique_ptr<Evidence> evidence_;
   std::unique_ptr<sql::Engine> sql_;
-  std::unique_ptr<notify::Outbox> outbox_;
+  StandbyOutbox outbox_;
   std::unique_ptr<notify::Lease> lease_;
   std::optional<bronze::Tail> tail_;
 
   bool dirty_ = false;
+  bool broken_ = false;  // a version was begun and not finished
   int versions_since_batch_ = 0;
   base::Version replay_until_{-1}, durable_{-1};
   base::Duration last_batch_, last_checkpoint_, last_version_seen_, last_publish_;

@@ -6,7 +6,8 @@
 //   while (running) { TRY(bool more, engine->step()); if (!more) wait a little; }
 //
 // What it makes is a function of the version chain and the rules: after a crash the versions since the last state batch are replayed and
-// give the same transitions with the same identity. Two engines of one branch: one holds the lease, the other waits.
+// give the same transitions with the same identity. Two engines of one branch: one holds the lease, the other waits, and opens the state
+// only when the lease is its own.
 // Threads: step() and drain() from one; status() and outbox() from any.
 #pragma once
 
@@ -72,8 +73,9 @@ class Engine {
   // `complete_until` is the smallest settled boundary. Figures: firing, late_rows and late_rows.<rule>, missed_rows, keys, blind_rules,
   // generation, rules, pending_pages, rows_per_s, stalled_partitions.
   virtual bronze::BranchStatus status() const = 0;
-  // Lives as long as the engine.
+  // Lives as long as the engine; empty while it waits for the lease.
   virtual notify::Outbox& outbox() = 0;
+  // 0 while it waits for the lease. Threads: step()'s.
   virtual std::int64_t generation() const = 0;
 };
 
