@@ -31,7 +31,8 @@ int run_rules_check(const CommonOptions& options, const std::vector<std::string>
     drafts.insert(drafts.end(), loaded.groups.begin(), loaded.groups.end());
   }
   const auto compiled = rules::compile(drafts, spec::rule_columns(topology->bronze));
-  for (const auto& issue : compiled.issues) fmt::print(stderr, "{}:{}:{}: {}\n", issue.place.file, issue.place.line, issue.place.column, issue.message);
+  for (const auto& issue : compiled.issues)
+    fmt::print(stderr, "{}:{}:{}: {}\n", issue.place.file, issue.place.line, issue.place.column, issue.message);
   if (wrong || !compiled.program) return kWrongUse;
   return kOk;
 }
