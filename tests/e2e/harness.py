@@ -175,7 +175,7 @@ groups:
       - {alert: Silent, expr: "absent(event = 'heartbeat')[15s]", by: [host], expect: {seen_within: 1h}, labels: {severity: page}}
 """
 
-PRICES = "version: 1\ncurrency: USD\nprices:\n  - {per_gb: 0.45, per_million_events: 1.37, included: {gb: 0.0001}}\n"
+PRICES = "version: 1\ncurrency: USD\nprices:\n  - {per_gb: 4500.45, per_million_events: 1370.5, included: {gb: 0.00001}}\n"
 
 
 def write_topology(directory, brokers, hook, topic="logs", name="e2e", commit_interval="1s", rules=RULES):
