@@ -24,7 +24,7 @@ base::Result<void> read_tenants(sql::Engine& engine, Bill& bill) {
     FROM (SELECT tenant, sum(events)::BIGINT AS events, sum(bytes)::BIGINT AS bytes, sum(errors)::BIGINT AS errors FROM usage_15m GROUP BY tenant) u
     LEFT JOIN (SELECT tenant, sum(amount) AS amount FROM invoice_lines GROUP BY tenant) l ON l.tenant = u.tenant
     LEFT JOIN (SELECT tenant, max(peak_epm) AS peak FROM usage_peak GROUP BY tenant) p ON p.tenant = u.tenant
-    ORDER BY amount DESC, u.tenant)"));
+    ORDER BY amount DESC, u.bytes DESC, u.tenant)"));
   for (const auto& row : result.rows) {
     bill.tenants.push_back({row[0].as_text(), row[1].as_text(), {row[2].as_int(), row[3].as_int(), row[4].as_int()}, row[5].as_int()});
   }

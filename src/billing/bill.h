@@ -36,7 +36,7 @@ struct Bill {
   bool provisional = false;
   std::string currency, total;
   Amounts used;
-  std::vector<TenantBill> tenants;  // by falling amount, then by name
+  std::vector<TenantBill> tenants;  // by falling amount, then bytes, then by name
   std::vector<InvoiceLine> lines;   // by tenant, item, tier
   std::vector<Rate> rates;
   std::array<Amounts, kSlots> slots;
