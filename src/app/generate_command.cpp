@@ -40,8 +40,12 @@ base::Result<kafka::TopicInfo> find_or_create(const kafka::ClientOptions& client
   auto info = kafka::describe_topic(client, command.topic);
   if (info || info.error().kind != base::ErrorKind::kNotFound) return info;
   const int partitions = command.partitions > 0 ? command.partitions : kDefaultPartitions;
-  TRY_VOID(kafka::create_topic(client, command.topic, partitions, {}));
-  fmt::print(stderr, "created topic {} with {} partitions\n", command.topic, partitions);
+  const auto created = kafka::create_topic(client, command.topic, partitions, {});
+  if (created) {
+    fmt::print(stderr, "created topic {} with {} partitions\n", command.topic, partitions);
+  } else if (created.error().kind != base::ErrorKind::kConflict) {  // somebody has just created it
+    return std::unexpected(created.error());
+  }
   return kafka::describe_topic(client, command.topic);
 }
 

@@ -5,6 +5,8 @@
 namespace headpond::kafka {
 namespace {
 
+constexpr int kPropagationPollMs = 50;
+
 base::Result<Client> admin_client(const ClientOptions& options) {
   TRY(Conf conf, make_conf(options, Role::kAdmin));
   return make_client(std::move(conf), RD_KAFKA_PRODUCER);
@@ -58,7 +60,16 @@ base::Result<void> create_topic(const ClientOptions& options, const std::string&
   TRY(const auto event, wait(queue.get(), topic, options.brokers));
   std::size_t count = 0;
   const auto** results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event.get()), &count);
-  return outcome(results, count, topic, options.brokers);
+  const auto created = outcome(results, count, topic, options.brokers);
+  if (!created && created.error().kind != base::ErrorKind::kConflict) return created;
+  // The controller knows the topic before the brokers do: whoever asks one next must not be told that there is none.
+  TopicQueries queries(client.get(), options.brokers, topic);
+  for (int tries = 0; tries < kAnswerTimeoutMs / kPropagationPollMs; ++tries) {
+    const auto described = queries.describe("");
+    if (described || described.error().kind != base::ErrorKind::kNotFound) break;
+    rd_kafka_poll(client.get(), kPropagationPollMs);
+  }
+  return created;
 }
 
 base::Result<void> delete_topic(const ClientOptions& options, const std::string& topic) {

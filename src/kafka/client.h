@@ -52,7 +52,7 @@ class Producer {
 base::Result<std::unique_ptr<Producer>> open_producer(const ClientOptions& options, const std::string& topic,
                                                       const std::string& compression);
 
-// Errors: kConflict: it exists. kRetry, kInvalid as above.
+// Returns once brokers know it. Errors: kConflict: it exists. kRetry, kInvalid as above.
 base::Result<void> create_topic(const ClientOptions& options, const std::string& topic, int partitions,
                                 const std::map<std::string, std::string>& config);
 // Errors: kNotFound.

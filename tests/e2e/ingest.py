@@ -98,6 +98,11 @@ def gap_kinds(table):
     return kinds
 
 
+def generate(topology, count, *arguments):
+    made = headpond("generate", "-f", topology, "-n", count, *arguments)
+    check(made.returncode == 0, f"generate: exit {made.returncode}: {made.stdout}{made.stderr}")
+
+
 def audit(topology):
     done = headpond("audit", "-f", topology, "--deep")
     check(done.returncode == 0, f"audit: {done.stdout}{done.stderr}")
@@ -144,14 +149,12 @@ def broker_crash(world):
     world.create("crash", 3)
     topology = world.topology("crash")
     ingest = world.ingest(topology)
-    made = headpond("generate", "-f", topology, "-n", 3000, "--malformed", 0.02, "--late", 0.02, "--future", 0.02)
-    check(made.returncode == 0, made.stderr)
+    generate(topology, 3000, "--malformed", 0.02, "--late", 0.02, "--future", 0.02)
     wait_complete(table_of(topology), ingest)
     for _ in range(3 if world.soak else 1):
         world.kafka.stop("kill")
         world.kafka.start_again()
-        made = headpond("generate", "-f", topology, "-n", 3000, "--seed", 2, "--malformed", 0.02)
-        check(made.returncode == 0, made.stderr)
+        generate(topology, 3000, "--seed", 2, "--malformed", 0.02)
     wait_complete(table_of(topology), ingest)
     check(ingest.terminate() == 0, "SIGTERM did not end ingest cleanly")
     print(oracle("bronze_equals_topic.py", world.kafka.bootstrap, "crash", table_of(topology)).strip())
@@ -198,13 +201,13 @@ def failures(world):
 
     world.create("again")
     topology = world.topology("again")
-    check(headpond("generate", "-f", topology, "-n", 500).returncode == 0, "generate")
+    generate(topology, 500)
     ingest = world.ingest(topology)
     wait_complete(table_of(topology), ingest)
     check(ingest.terminate() == 0, "SIGTERM")
     world.delete("again")
     world.create("again")
-    check(headpond("generate", "-f", topology, "-n", 300, "--seed", 2).returncode == 0, "generate")
+    generate(topology, 300, "--seed", 2)
     refused(topology, "topic 'again' was re-created", "set `generation: 1`")
     topology = world.topology("again", generation=1)
     ingest = world.ingest(topology)
@@ -216,11 +219,11 @@ def failures(world):
 
     world.create("lost", 1)
     topology = world.topology("lost")
-    check(headpond("generate", "-f", topology, "-n", 100).returncode == 0, "generate")
+    generate(topology, 100)
     ingest = world.ingest(topology)
     wait_complete(table_of(topology), ingest)
     check(ingest.terminate() == 0, "SIGTERM")
-    check(headpond("generate", "-f", topology, "-n", 100).returncode == 0, "generate")
+    generate(topology, 100)
     for future in world.admin.delete_records([confluent_kafka.TopicPartition("lost", 0, 150)]).values():
         future.result()
     refused(topology, "offsets 100-149 (50 records) were deleted by the topic's retention", "--accept-loss")
