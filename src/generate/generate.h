@@ -4,8 +4,8 @@
 //   TRY(auto summary, generate::run(options, *producer, clock, [](const Progress&) { return true; }));
 //
 // A record is one JSON object of about 430 bytes: ts, severity_number, severity, service, tenant, host, event, status, duration_ms,
-// user_id, trace_id, span_id, message. Tenants and services follow a Zipf law. Times rise within a partition, so history comes in one pass, before
-// live traffic: what ingest has read to its end has no past that could be filled.
+// user_id, trace_id, span_id, message. Tenants and services follow a Zipf law. Times rise within a partition, so history comes in one pass,
+// before live traffic: what ingest has read to its end has no past that could be filled.
 #pragma once
 
 #include <cstdint>
