@@ -49,21 +49,22 @@ inline std::unexpected<Error> fail(ErrorKind kind, std::string message) {
 
 }  // namespace headpond::base
 
-#define HP_ASSERT(expression)                                                         \
-  do {                                                                                \
-    if (!(expression)) [[unlikely]]                                                   \
-      ::headpond::base::assertion_failed(#expression, __FILE__, __LINE__);            \
+#define HP_ASSERT(expression)                                              \
+  do {                                                                     \
+    if (!(expression)) [[unlikely]]                                        \
+      ::headpond::base::assertion_failed(#expression, __FILE__, __LINE__); \
   } while (false)
 
 #define HP_CONCAT_INNER(a, b) a##b
 #define HP_CONCAT(a, b) HP_CONCAT_INNER(a, b)
-#define TRY_IMPL(result, declaration, ...)                                  \
-  auto result = (__VA_ARGS__);                                              \
-  if (!result) [[unlikely]] return std::unexpected(std::move(result).error()); \
+#define TRY_IMPL(result, declaration, ...)             \
+  auto result = (__VA_ARGS__);                         \
+  if (!result) [[unlikely]]                            \
+    return std::unexpected(std::move(result).error()); \
   declaration = std::move(*result)
 #define TRY(declaration, ...) TRY_IMPL(HP_CONCAT(try_result_, __LINE__), declaration, __VA_ARGS__)
-#define TRY_VOID(...)                                                                              \
-  do {                                                                                             \
-    if (auto try_void_result = (__VA_ARGS__); !try_void_result) [[unlikely]]                       \
-      return std::unexpected(std::move(try_void_result).error());                                  \
+#define TRY_VOID(...)                                                        \
+  do {                                                                       \
+    if (auto try_void_result = (__VA_ARGS__); !try_void_result) [[unlikely]] \
+      return std::unexpected(std::move(try_void_result).error());            \
   } while (false)

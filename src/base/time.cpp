@@ -117,7 +117,8 @@ std::optional<Duration> parse_duration(std::string_view text) {
     std::string_view name;
     std::int64_t us;
   };
-  static constexpr std::array<Unit, 6> kUnits{{{"ms", 1'000}, {"us", 1}, {"s", 1'000'000}, {"m", 60'000'000}, {"h", 3'600'000'000}, {"d", 86'400'000'000}}};
+  static constexpr std::array<Unit, 6> kUnits{
+      {{"ms", 1'000}, {"us", 1}, {"s", 1'000'000}, {"m", 60'000'000}, {"h", 3'600'000'000}, {"d", 86'400'000'000}}};
   if (text.empty()) return std::nullopt;
   std::int64_t total = 0;
   while (!text.empty()) {

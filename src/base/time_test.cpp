@@ -15,7 +15,8 @@ TEST(Time, Rfc3339RoundTripsToTheMicrosecond) {
 TEST(Time, ReadsZonesSpacesAndNanoseconds) {
   EXPECT_EQ(parse_rfc3339("2026-01-01 01:00:00+01:00")->value(), parse_rfc3339("2026-01-01T00:00:00Z")->value());
   EXPECT_EQ(parse_rfc3339("1969-12-31T23:59:59.999999999Z")->value(), -1);
-  for (const char* bad : {"", "2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z", "2026-01-01", "2026-01-01T24:00:00Z", "2026-01-01T00:00:00.Z", "2026-01-01T00:00:00Zx"})
+  for (const char* bad : {"", "2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z", "2026-01-01", "2026-01-01T24:00:00Z", "2026-01-01T00:00:00.Z",
+                          "2026-01-01T00:00:00Zx"})
     EXPECT_FALSE(parse_rfc3339(bad)) << bad;
 }
 

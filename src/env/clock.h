@@ -11,8 +11,8 @@ namespace headpond::env {
 class Clock {
  public:
   virtual ~Clock() = default;
-  virtual base::Micros now() = 0;            // wall clock, UTC
-  virtual base::Duration monotonic() = 0;    // never falls; only differences mean something
+  virtual base::Micros now() = 0;          // wall clock, UTC
+  virtual base::Duration monotonic() = 0;  // never falls; only differences mean something
 };
 
 // Threads: one at a time.

@@ -40,15 +40,16 @@ class ObjectStore {
   virtual ~ObjectStore() = default;
 
   // Errors, all calls: kRetry: unreachable, full, not permitted (the message says which).
-  virtual base::Result<std::string> get(const std::string& path) = 0;  // kNotFound
+  virtual base::Result<std::string> get(const std::string& path) = 0;                                                  // kNotFound
   virtual base::Result<std::string> get_range(const std::string& path, std::int64_t offset, std::int64_t length) = 0;  // kNotFound
-  virtual base::Result<ObjectMeta> head(const std::string& path) = 0;  // kNotFound
+  virtual base::Result<ObjectMeta> head(const std::string& path) = 0;                                                  // kNotFound
   // Replaces whatever was there, atomically and durably.
   virtual base::Result<void> put(const std::string& path, std::string_view bytes) = 0;
   // Creates, durably. Errors: kConflict: it exists already. kUnknown: perhaps created by this call: read it to find out.
   virtual base::Result<void> put_if_absent(const std::string& path, std::string_view bytes) = 0;
   // All objects whose path starts with `prefix` and is greater than `start_after`, in byte order; `limit` at most (0 = all).
-  virtual base::Result<std::vector<ObjectMeta>> list(const std::string& prefix, const std::string& start_after = "", std::size_t limit = 0) = 0;
+  virtual base::Result<std::vector<ObjectMeta>> list(const std::string& prefix, const std::string& start_after = "",
+                                                     std::size_t limit = 0) = 0;
   // Absent is fine.
   virtual base::Result<void> remove(const std::string& path) = 0;
   virtual base::Result<std::unique_ptr<WriteStream>> open_write(const std::string& path) = 0;
