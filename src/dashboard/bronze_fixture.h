@@ -142,7 +142,8 @@ class BronzeFixture {
     const auto copied = sql->query(
         "COPY (SELECT make_timestamp(t)::TIMESTAMPTZ ts, make_timestamp(a)::TIMESTAMPTZ arrival, sev::INTEGER severity_number, nullif(svc, "
         "'') service,"
-        " st::INTEGER status, nullif(d::DOUBLE, -1) duration_ms, b::INTEGER bytes, 'logs@0' AS source, p::INTEGER kafka_partition, o::BIGINT "
+        " st::INTEGER status, nullif(d::DOUBLE, -1) duration_ms, b::INTEGER bytes, 'logs@0' AS source, p::INTEGER kafka_partition, "
+        "o::BIGINT "
         "kafka_offset,"
         " 0::INTEGER record_index, NULL::VARCHAR AS error, 'x'::BLOB AS raw FROM (VALUES " +
         values + ") v(t, a, sev, svc, st, d, b, p, o)) TO " + sql::quote_literal(local) + " (FORMAT parquet)");
