@@ -346,7 +346,8 @@ def commits(rng, rows, partitions, end, with_stalls):
             if with_stalls and gone[p] is None and rng.random() < 0.15 and now < end:
                 gone[p] = now + rng.randrange(10, 120) * SECOND
             if gone[p] is not None and now < gone[p] and now < end:
-                if rng.random() < 0.7:
+                # Never in the commit that first names it: a partition is stalled after stall_after without a change in the log.
+                if rng.random() < 0.7 and not first:
                     version["stalled"].append(p)
                 continue
             gone[p] = None
