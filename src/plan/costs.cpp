@@ -197,7 +197,7 @@ std::vector<Assumption> assumptions_of(const spec::Topology& topology, const Pla
     const std::string name = std::string(to_string(rhythm)) + " on " + branch.branch.engine;
     if (std::find(seen.begin(), seen.end(), name) != seen.end()) continue;
     seen.push_back(name);
-    const std::string origin = embedded ? "measured: make bench, for an idle core" : "estimated until that engine is measured";
+    const std::string origin = embedded ? "measured: make bench, scaled to an idle core" : "estimated until that engine is measured";
     list.push_back({name, cost.ns_per_event, "ns/event", origin});
     if (cost.fixed_s > 0) list.push_back({name, cost.fixed_s, "s a run", embedded ? "estimated" : origin});
   }
