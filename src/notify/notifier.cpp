@@ -6,8 +6,8 @@
 #include <mutex>
 #include <set>
 
+#include "lease/lease.h"
 #include "notify/codec.h"
-#include "notify/lease.h"
 #include "notify/pages_table.h"
 #include "notify/target.h"
 
@@ -105,7 +105,7 @@ class SteppedNotifier final : public Notifier {
   std::vector<Outlet> outlets_;
   Outbox& outbox_;
   NotifierWorld world_;
-  Lease lease_;
+  lease::Lease lease_;
   PagesTable table_;
   std::map<std::pair<std::string, rules::TransitionId>, Attempts> attempts_;
   std::optional<Batch> batch_;  // receipts on their way to be durable
@@ -353,7 +353,7 @@ base::Result<std::unique_ptr<Notifier>> Notifier::open(NotifierOptions options, 
     TRY(outlet.target, make_target(config, options, world.http, world.print));
     outlets.push_back(std::move(outlet));
   }
-  TRY(std::string holder, holder_token(options.local_directory, world.random));
+  TRY(std::string holder, lease::holder_token(options.local_directory, world.random));
   return std::make_unique<SteppedNotifier>(std::move(options), std::move(outlets), std::move(holder), outbox, std::move(world));
 }
 

@@ -7,8 +7,8 @@
 #include "base/time.h"
 #include "bronze/tail.h"
 #include "bronze/view.h"
+#include "lease/lease.h"
 #include "notify/generation.h"
-#include "notify/lease.h"
 #include "pager/evaluator.h"
 #include "pager/evidence.h"
 #include "pager/rule_edit.h"
@@ -72,10 +72,10 @@ class PagerEngine final : public Engine {
     std::error_code error;
     std::filesystem::create_directories(world_.local_directory, error);
     if (error) return base::fail(base::ErrorKind::kInvalid, "cannot create " + world_.local_directory + ": " + error.message());
-    TRY(const std::string token, notify::holder_token(world_.local_directory, world_.random));
-    lease_ = std::make_unique<notify::Lease>(
+    TRY(const std::string token, lease::holder_token(world_.local_directory, world_.random));
+    lease_ = std::make_unique<lease::Lease>(
         world_.lake, world_.clock, world_.random,
-        notify::LeaseOptions{.root = pages_root_ + "/_leases/engine", .holder = token, .lease = kLease, .grace = kLeaseGrace});
+        lease::LeaseOptions{.root = pages_root_ + "/_leases/engine", .holder = token, .lease = kLease, .grace = kLeaseGrace});
     TRY_VOID(hold_lease());
     return {};
   }
@@ -460,7 +460,7 @@ class PagerEngine final : public Engine {
   std::unique_ptr<Evidence> evidence_;
   std::unique_ptr<sql::Engine> sql_;
   StandbyOutbox outbox_;
-  std::unique_ptr<notify::Lease> lease_;
+  std::unique_ptr<lease::Lease> lease_;
   std::optional<bronze::Tail> tail_;
 
   bool dirty_ = false;

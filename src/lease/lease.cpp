@@ -1,18 +1,18 @@
-#include "notify/lease.h"
+#include "lease/lease.h"
 
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 
-#include "notify/json_codec.h"
-
-namespace headpond::notify {
+namespace headpond::lease {
 namespace {
 
 using base::ErrorKind;
 using base::fail;
+using Json = nlohmann::ordered_json;
 
 constexpr int kFormat = 1;
 
@@ -140,4 +140,4 @@ base::Result<std::string> holder_token(const std::string& local_directory, env::
   return token;
 }
 
-}  // namespace headpond::notify
+}  // namespace headpond::lease

@@ -24,7 +24,7 @@
 #include "env/clock.h"
 #include "env/object_store.h"
 
-namespace headpond::notify {
+namespace headpond::lease {
 
 struct LeaseOptions {
   std::string root;
@@ -76,4 +76,4 @@ class Lease {
 // The token of a directory that this process alone holds; made on first use.
 base::Result<std::string> holder_token(const std::string& local_directory, env::Random& random);
 
-}  // namespace headpond::notify
+}  // namespace headpond::lease
