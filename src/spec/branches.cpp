@@ -8,13 +8,13 @@ namespace {
 
 const std::vector<std::string> kKinds{"pager", "dashboard", "billing"};
 const std::vector<std::string> kTargets{"stdout", "webhook", "alertmanager"};
-const std::vector<std::string> kCommonKeys{"name",   "kind",    "serves",   "reads", "axis",  "rhythm",
-                                           "engine", "trigger", "schedule", "state", "kafka", "topic"};
+const std::vector<std::string> kCommonKeys{"name",    "kind",     "serves", "reads", "axis",  "rhythm", "engine",
+                                           "trigger", "schedule", "state",  "spark", "kafka", "topic"};
 
 const std::vector<std::string>& own_keys(BranchKind kind) {
-  static const std::vector<std::string> kPager{"rules", "notify"};
+  static const std::vector<std::string> kPager{"rules", "notify", "flink"};
   static const std::vector<std::string> kDashboard{"window", "rollups", "max_keys", "allowed_lateness"};
-  static const std::vector<std::string> kBilling{"price_book"};
+  static const std::vector<std::string> kBilling{"price_book", "dbt"};
   return kind == BranchKind::kPager ? kPager : kind == BranchKind::kDashboard ? kDashboard : kBilling;
 }
 
@@ -163,6 +163,43 @@ void load_state(Context& context, Fields& fields, const Topology& topology, Bran
   branch.state = std::move(spec);
 }
 
+void load_flink(Context& context, const Fields& fields, Branch& branch) {
+  const Node* node = fields.find("flink");
+  if (node == nullptr) return;
+  Fields flink(context, node, node->place, "flink", {"rest", "parallelism"});
+  flink.text("rest", branch.flink.rest, Expand::kYes);
+  flink.integer("parallelism", branch.flink.parallelism, 1, 1024);
+  if (!branch.flink.rest.empty() && !branch.flink.rest.starts_with("http://") && !branch.flink.rest.starts_with("https://"))
+    context.report(flink.find("rest")->place, flink.path_of("rest") + ": found " + describe(*flink.find("rest")) +
+                                                  "; expected http://host:port, the JobManager's REST address");
+}
+
+void load_spark(Context& context, const Fields& fields, Branch& branch) {
+  const Node* node = fields.find("spark");
+  if (node == nullptr) return;
+  if (branch.kind == BranchKind::kPager) {
+    context.report(*fields.key_place("spark"), "`spark` is for branches of kind dashboard or billing; this one is a pager");
+    return;
+  }
+  Fields spark(context, node, node->place, "spark", {"master", "driver_memory"});
+  spark.text("master", branch.spark.master, Expand::kYes);
+  spark.text("driver_memory", branch.spark.driver_memory);
+  const auto& memory = branch.spark.driver_memory;
+  const bool good =
+      memory.size() > 1 && memory.find_first_not_of("0123456789") == memory.size() - 1 && (memory.back() == 'g' || memory.back() == 'm');
+  if (!memory.empty() && !good)
+    context.report(spark.find("driver_memory")->place, spark.path_of("driver_memory") + ": found " +
+                                                           describe(*spark.find("driver_memory")) + "; expected a size such as 2g or 512m");
+}
+
+void load_dbt(Context& context, const Fields& fields, Branch& branch) {
+  const Node* node = fields.find("dbt");
+  if (node == nullptr) return;
+  Fields dbt(context, node, node->place, "dbt", {"target"});
+  const std::vector<std::string> targets{"duckdb", "spark"};
+  if (const auto target = dbt.word("target", targets)) branch.dbt.target = targets[*target];
+}
+
 void load_branch(Context& context, const Node& node, Topology& out) {
   Branch branch;
   branch.place = node.place;
@@ -206,6 +243,9 @@ void load_branch(Context& context, const Node& node, Topology& out) {
   }
   load_timing(context, fields, branch);
   load_state(context, fields, out, branch);
+  load_flink(context, fields, branch);
+  load_spark(context, fields, branch);
+  load_dbt(context, fields, branch);
   fields.texts("rules", branch.rules, Expand::kYes);
   fields.text("price_book", branch.price_book, Expand::kYes);
   fields.integer("max_keys", branch.max_keys, 1, 1'000'000);

@@ -137,5 +137,25 @@ TEST(Errors, ABranchNamesOnlyWhatThereIs) {
             "t.yaml:7:73: schedule of branch x: found `0 0 30 2 *`, which no day of any year fits\n");
 }
 
+TEST(Errors, WhereAnEngineRunsIsHeldToItsKind) {
+  const auto branch = [](const std::string& fields) {
+    return issues_of(topology("", "branches:\n  - {name: x, serves: [a], " + fields + "}\n"));
+  };
+  EXPECT_EQ(branch("kind: pager, rules: r.yaml, engine: flink, flink: {rest: \"http://127.0.0.1:8081\", parallelism: 2}"), "");
+  EXPECT_EQ(branch("kind: pager, rules: r.yaml, flink: {rest: \"127.0.0.1:8081\"}"),
+            "t.yaml:7:70: flink.rest: found `127.0.0.1:8081`; expected http://host:port, the JobManager's REST address\n");
+  EXPECT_EQ(branch("kind: pager, rules: r.yaml, flink: {paralelism: 2}"),
+            "t.yaml:7:64: unknown key `paralelism` in flink; did you mean `parallelism`?\n");
+  EXPECT_THAT(branch("kind: dashboard, flink: {parallelism: 2}"),
+              HasSubstr("`flink` is for branches of kind pager; this one is a dashboard"));
+  EXPECT_THAT(branch("kind: pager, rules: r.yaml, spark: {master: \"local[2]\"}"),
+              HasSubstr("`spark` is for branches of kind dashboard or billing; this one is a pager"));
+  EXPECT_EQ(branch("kind: dashboard, engine: spark, spark: {master: \"local[2]\", driver_memory: 2g}"), "");
+  EXPECT_THAT(branch("kind: dashboard, spark: {driver_memory: much}"), HasSubstr("found `much`; expected a size such as 2g or 512m"));
+  EXPECT_EQ(branch("kind: billing, price_book: p.yaml, engine: dbt, dbt: {target: spark}"), "");
+  EXPECT_THAT(branch("kind: billing, price_book: p.yaml, dbt: {target: duck}"),
+              HasSubstr("found `duck`; expected duckdb or spark; did you mean `duckdb`?"));
+}
+
 }  // namespace
 }  // namespace headpond::spec

@@ -95,6 +95,19 @@ struct RollupDecl {
   std::vector<std::string> measures;
 };
 
+// Where an engine that is not this binary runs; what is empty comes from the environment or the plan when it is deployed.
+struct FlinkOptions {
+  std::string rest;     // "http://127.0.0.1:8081"; empty: FLINK_REST
+  int parallelism = 0;  // 0: the plan's cores
+};
+struct SparkOptions {
+  std::string master;         // "local[2]", "spark://host:7077"; empty: SPARK_MASTER, else local[*]
+  std::string driver_memory;  // "2g"; empty: the plan's
+};
+struct DbtOptions {
+  std::string target = "duckdb";  // duckdb spark
+};
+
 struct Branch {
   Place place;
   std::string name;
@@ -113,7 +126,12 @@ struct Branch {
   std::vector<RollupDecl> rollups;  // empty: the default (service × severity)
   int max_keys = 1000;
   base::Duration allowed_lateness = base::Duration::seconds(10);
+  FlinkOptions flink;
+  SparkOptions spark;
+  DbtOptions dbt;
   std::map<std::string, Place> places;  // of its written keys, for messages
+
+  bool external() const { return engine != "embedded" && engine != "auto"; }
 };
 
 struct Expect {
