@@ -1,0 +1,58 @@
+package io.headpond.flink.pager;
+
+import io.headpond.flink.JobDocument;
+import io.headpond.flink.Json;
+import io.headpond.flink.lake.ObjectStore;
+import java.io.IOException;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.time.format.DateTimeFormatter;
+import java.util.Map;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Tells `headpond status` how far this branch is: docs/formats/cursor.md. Others only look at it; a lost one is written anew. */
+final class CursorWriter {
+  private static final Logger LOG = LoggerFactory.getLogger(CursorWriter.class);
+  private static final DateTimeFormatter TIME = DateTimeFormatter.ofPattern("uuuu-MM-dd'T'HH:mm:ss.SSSSSS'Z'").withZone(ZoneOffset.UTC);
+  private static final long EVERY_NS = 10_000_000_000L;
+
+  private final ObjectStore lake;
+  private final JobDocument job;
+  private boolean published;
+  private long publishedNs, rows, durable = -1;
+
+  CursorWriter(ObjectStore lake, JobDocument job) {
+    this.lake = lake;
+    this.job = job;
+    publishedNs = System.nanoTime();
+  }
+
+  void rows(long more) {
+    rows += more;
+  }
+
+  void durable(long version) {
+    durable = version;
+  }
+
+  void publishIfDue(long version, Long settledUs, Map<String, Long> figures) {
+    double seconds = (System.nanoTime() - publishedNs) / 1e9;
+    if (published && System.nanoTime() - publishedNs < EVERY_NS) return;
+    var cursor = Json.object().put("format", 1).put("needs", "0.1.0").put("branch", job.branch()).put("kind", "pager").put("engine", "flink");
+    cursor.put("state", "running").put("message", "").put("version", version).put("durable_version", durable).put("updated_at", TIME.format(Instant.now()));
+    if (settledUs != null) cursor.put("complete_until", TIME.format(Instant.EPOCH.plusNanos(Math.multiplyExact(settledUs, 1000L))));
+    cursor.put("promise_s", job.promiseS());
+    var all = cursor.putObject("figures");
+    figures.forEach(all::put);
+    all.put("rows_per_s", published ? rows / seconds : 0);
+    try {
+      lake.put(job.bronzePath("_headpond/cursors/" + job.branch() + ".json"), Json.bytes(cursor));
+    } catch (IOException e) {
+      LOG.warn("the cursor is not published: {}", e.getMessage());
+    }
+    published = true;
+    publishedNs = System.nanoTime();
+    rows = 0;
+  }
+}

@@ -1,0 +1,157 @@
+package io.headpond.flink.pager;
+
+import io.headpond.flink.FoldTimes;
+import io.headpond.flink.JobDocument;
+import io.headpond.flink.Json;
+import io.headpond.flink.lake.ObjectStore;
+import io.headpond.flink.source.Step;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.UUID;
+import org.apache.flink.api.common.state.ListState;
+import org.apache.flink.api.common.state.ListStateDescriptor;
+import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.runtime.state.StateInitializationContext;
+import org.apache.flink.runtime.state.StateSnapshotContext;
+import org.apache.flink.streaming.api.operators.AbstractStreamOperator;
+import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
+import org.apache.flink.streaming.api.watermark.Watermark;
+import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+
+/**
+ * Writes each version's transitions, as soon as they are complete and in any case before a checkpoint is, as one object under
+ * `pages/<branch>/_outbox/`: at least once; `headpond notify` applies each identity once. Parallelism 1.
+ */
+public final class OutboxOperator extends AbstractStreamOperator<Void> implements OneInputStreamOperator<Outcome, Void> {
+  private static final long serialVersionUID = 1;
+  private static final int FORMAT = 1;
+  private static final long HEARTBEAT_NS = 10_000_000_000L, GIVE_UP_NS = 60_000_000_000L;
+
+  private final String jobText;
+
+  private transient JobDocument job;
+  private transient ObjectStore lake;
+  private transient CursorWriter cursor;
+  private transient TreeMap<Long, List<Outcome>> waiting; // transitions by the watermark of their version
+  private transient TreeMap<Long, Step> steps;
+  private transient Map<Long, Long> versionAt; // by checkpoint
+  private transient ListState<Long> counts; // open episodes, late rows, missed rows
+  private transient long open, late, missed;
+  private transient long version, lastWriteNs;
+
+  public OutboxOperator(String jobText) {
+    this.jobText = jobText;
+  }
+
+  @Override
+  public void initializeState(StateInitializationContext context) throws Exception {
+    counts = context.getOperatorStateStore().getListState(new ListStateDescriptor<>("counts", Types.LONG));
+    List<Long> stored = new ArrayList<>();
+    counts.get().forEach(stored::add);
+    if (stored.size() == 3) {
+      open = stored.get(0);
+      late = stored.get(1);
+      missed = stored.get(2);
+    }
+  }
+
+  @Override
+  public void open() {
+    job = JobDocument.parse(jobText);
+    lake = ObjectStore.open(job.lake());
+    cursor = new CursorWriter(lake, job);
+    waiting = new TreeMap<>();
+    steps = new TreeMap<>();
+    versionAt = new HashMap<>();
+    version = -1;
+    lastWriteNs = System.nanoTime();
+  }
+
+  @Override
+  public void processElement(StreamRecord<Outcome> record) {
+    Outcome outcome = record.getValue();
+    open += outcome.opened;
+    late += outcome.late;
+    missed += outcome.missed;
+    if (outcome.step != null) steps.put(outcome.at, Step.fromJson(Json.parse(outcome.step, "a step")));
+    if (outcome.transition != null) waiting.computeIfAbsent(outcome.at, at -> new ArrayList<>()).add(outcome);
+  }
+
+  /** A version is complete. */
+  @Override
+  public void processWatermark(Watermark mark) throws Exception {
+    Step step = steps.get(mark.getTimestamp());
+    if (step == null) return;
+    version = step.version();
+    Long settled = settledEverywhere(step);
+    List<Outcome> complete = drain(mark.getTimestamp());
+    if (!complete.isEmpty() || (settled != null && System.nanoTime() - lastWriteNs >= HEARTBEAT_NS)) write(version, complete, settled);
+    steps.headMap(mark.getTimestamp(), true).clear();
+    cursor.rows(step.rows());
+    cursor.publishIfDue(version, settled, Map.of("firing", open, "late_rows", late, "missed_rows", missed, "generation", job.generation()));
+  }
+
+  private Long settledEverywhere(Step step) {
+    if (step.toUs() == null) return null;
+    return job.foldTimes().stream().mapToLong(fold -> fold.settled(step.toUs())).min().orElse(FoldTimes.NONE);
+  }
+
+  private List<Outcome> drain(long upTo) {
+    var head = waiting.headMap(upTo, true);
+    List<Outcome> out = head.values().stream().flatMap(List::stream).toList();
+    head.clear();
+    return out;
+  }
+
+  private void write(long ofVersion, List<Outcome> outcomes, Long settled) throws IOException, InterruptedException {
+    var object = Json.object().put("format", FORMAT);
+    if (settled != null) object.put("settled_us", settled);
+    var transitions = object.putArray("transitions");
+    outcomes.forEach(outcome -> transitions.add(Json.parse(outcome.transition, "a transition")));
+    String path = "%s/_outbox/%010d-%020d-%s.json".formatted(job.pages(), job.generation(), ofVersion, UUID.randomUUID());
+    byte[] bytes = Json.bytes(object);
+    long giveUp = System.nanoTime() + GIVE_UP_NS;
+    for (long waitMs = 50; ; waitMs = Math.min(2 * waitMs, 2000)) {
+      try {
+        lake.put(path, bytes);
+        lastWriteNs = System.nanoTime();
+        return;
+      } catch (IOException e) {
+        if (System.nanoTime() >= giveUp) throw e; // the job begins again at its checkpoint
+        LOG.warn("{}; trying again in {} ms", e.getMessage(), waitMs);
+        Thread.sleep(waitMs);
+      }
+    }
+  }
+
+  @Override
+  public void prepareSnapshotPreBarrier(long checkpoint) throws Exception {
+    if (waiting.isEmpty()) return;
+    long ofVersion = waiting.lastEntry().getValue().get(0).version;
+    write(ofVersion, drain(Long.MAX_VALUE), null);
+  }
+
+  @Override
+  public void snapshotState(StateSnapshotContext context) throws Exception {
+    counts.update(List.of(open, late, missed));
+    versionAt.put(context.getCheckpointId(), version);
+  }
+
+  @Override
+  public void notifyCheckpointComplete(long checkpoint) throws Exception {
+    super.notifyCheckpointComplete(checkpoint);
+    Long durable = versionAt.remove(checkpoint);
+    versionAt.keySet().removeIf(other -> other < checkpoint);
+    if (durable != null) cursor.durable(durable);
+  }
+
+  @Override
+  public void close() throws Exception {
+    super.close();
+    if (lake != null) lake.close();
+  }
+}

@@ -1,0 +1,113 @@
+package io.headpond.flink.source;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.headpond.flink.JobDocument;
+import io.headpond.flink.Json;
+import io.headpond.flink.bronze.DeltaCommit;
+import io.headpond.flink.lake.ObjectStore;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.List;
+import org.apache.flink.runtime.execution.SuppressRestartsException;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class LogTailTest {
+  private static final SourceSettings EAGER = new SourceSettings(1, 0, 16, 1 << 20);
+
+  @TempDir Path directory;
+  private ObjectStore lake;
+
+  @BeforeEach
+  void open() throws Exception {
+    lake = ObjectStore.open(directory.toString());
+    claim(2);
+    for (long version = 0; version < 5; ++version) commit(version, 1);
+  }
+
+  private void claim(long generation) throws Exception {
+    lake.put("pages/p/_generations/%010d.json".formatted(generation), Json.bytes(Json.object().put("format", 1).put("generation", generation).put("claimed_at", 0)));
+  }
+
+  private void commit(long version, int format) throws Exception {
+    String text = "{\"commitInfo\":{\"headpond\":{\"format\":" + format + "}}}\n";
+    if (version == 0)
+      text += "{\"protocol\":{\"minReaderVersion\":1,\"minWriterVersion\":7,\"writerFeatures\":[\"headpond\"]}}\n{\"metaData\":{\"schemaString\":\"{\\\"fields\\\":[]}\"}}\n";
+    lake.put(DeltaCommit.logPath("b", version), text.getBytes(StandardCharsets.UTF_8));
+  }
+
+  private LogTail tail(long generation, boolean fresh) {
+    var program = Json.object().put("format", 1);
+    JobDocument job = new JobDocument("t", "p", directory.toString(), "b", 30, "pages/p", directory + "/checkpoints", generation, 0, -1, program);
+    return new LogTail(job, EAGER, fresh);
+  }
+
+  private static String refusal(org.junit.jupiter.api.function.Executable poll) {
+    return assertThrows(SuppressRestartsException.class, poll).getCause().getMessage();
+  }
+
+  private static List<Long> versions(List<DeltaCommit> commits) {
+    return commits.stream().map(DeltaCommit::version).toList();
+  }
+
+  @Test
+  void givesWhatIsThereUpToTheRoom() throws Exception {
+    LogTail tail = tail(2, true);
+    assertEquals(List.of(0L, 1L, 2L), versions(tail.poll(0, 3)));
+    assertEquals(List.of(3L, 4L), versions(tail.poll(3, 16)));
+    assertEquals(List.of(), versions(tail.poll(5, 16)));
+    assertEquals(List.of(), versions(tail.poll(0, 0)));
+    tail.close();
+  }
+
+  @Test
+  void aHoleInTheLogStopsAndSaysWhatToDo() throws Exception {
+    commit(7, 1);
+    LogTail tail = tail(2, true);
+    String message = refusal(() -> tail.poll(5, 16));
+    assertTrue(message.contains("00000000000000000005.json is missing, though") && message.contains("00000000000000000007.json exists"), message);
+    tail.close();
+  }
+
+  @Test
+  void aNewerFormatStops() throws Exception {
+    commit(5, 9);
+    LogTail tail = tail(2, true);
+    assertTrue(refusal(() -> tail.poll(5, 16)).contains("written in bronze format 9"));
+    tail.close();
+  }
+
+  @Test
+  void aStateThatIsNotOfTheNewestGenerationIsRefused() throws Exception {
+    LogTail tail = tail(1, false);
+    assertTrue(refusal(() -> tail.poll(0, 1)).contains("the newest claimed of branch p is 2"));
+    tail.close();
+  }
+
+  @Test
+  void anEmptyStateInAGenerationThatHasACheckpointIsRefused() throws Exception {
+    lake.put("checkpoints/p/g0000000002/abc/chk-9/_metadata", new byte[] {1});
+    lake.put("checkpoints/p/g0000000002/abd/chk-10/_metadata", new byte[] {1});
+    lake.put("checkpoints/p/g0000000002/abd/chk-11/part", new byte[] {1});
+    LogTail tail = tail(2, true);
+    assertTrue(refusal(() -> tail.poll(0, 1)).contains("chk-10"));
+    tail.close();
+    LogTail restored = tail(2, false);
+    assertEquals(1, restored.poll(0, 1).size());
+    restored.close();
+  }
+
+  @Test
+  void whoDoesNotHoldTheBranchReadsNothing() throws Exception {
+    LogTail first = tail(2, true), second = tail(2, true);
+    assertEquals(1, first.poll(0, 1).size());
+    assertEquals(0, second.poll(0, 1).size());
+    first.close();
+    assertEquals(1, second.poll(0, 1).size());
+    second.close();
+  }
+}
