@@ -30,6 +30,7 @@ SEES = {
     "pager": LOW | {"env", "lease", "delta", "bronze", "sql", "state", "rules", "notify", "spec"},
     "dashboard": LOW | {"env", "lease", "delta", "bronze", "sql", "spec"},
     "billing": LOW | {"env", "lease", "delta", "bronze", "sql", "spec"},
+    "deploy": LOW | {"env", "lease", "delta", "bronze", "rules", "notify", "spec", "plan"},
     "serve": LOW | {"env", "delta", "bronze", "sql", "spec"},
 }
 SEES["app"] = set(SEES) | {"app"}

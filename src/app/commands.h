@@ -36,7 +36,16 @@ struct UpCommand {
   std::vector<std::string> roles;  // empty: all
   std::string branch;              // with one role: only this branch
   std::string listen;              // overrides serve.listen
+  bool new_generation = false;     // pagers discard their state and start afresh
   bool accept_loss = false;        // ingest goes on over records lost to retention, and records the loss
+};
+
+struct DeployCommand {
+  CommonOptions common;
+  std::string branch;  // empty: every branch that is not embedded
+  std::string out = "build/deploy";
+  bool dry_run = false;         // print the commands, change nothing
+  bool new_generation = false;  // a pager starts afresh, whatever checkpoint there is
 };
 
 struct BillCommand {
@@ -57,6 +66,7 @@ int run_init(const CommonOptions& options);
 int run_plan(const CommonOptions& options, bool write);
 int run_generate(const GenerateCommand& command);
 int run_up(const UpCommand& command);
+int run_deploy(const DeployCommand& command);
 int run_status(const CommonOptions& options);
 int run_audit(const CommonOptions& options, bool deep);
 int run_sql(const CommonOptions& options, const std::string& query);

@@ -62,6 +62,8 @@ void add_roles(CLI::App& app, headpond::app::UpCommand& up, int& code) {
     add_common(c, up.common);
     c->add_option("--listen", up.listen, "address of the page, health and metrics (loopback)");
     c->add_option("--branch", up.branch, "only this branch");
+    if (roles.empty() || roles.front() == "pager")
+      c->add_flag("--new-generation", up.new_generation, "pagers discard their state and start afresh, as a new generation");
     if (roles.empty() || roles.front() == "ingest")
       c->add_flag("--accept-loss", up.accept_loss, "go on over records that the topic's retention deleted unread; the loss is recorded");
     c->callback([&up, &code, roles] {
@@ -75,6 +77,16 @@ void add_roles(CLI::App& app, headpond::app::UpCommand& up, int& code) {
   add("dashboard", "bronze to gold, each minute", {"dashboard"});
   add("billing", "bill each day when it has closed", {"billing"});
   add("serve", "the page and its API", {"serve"});
+}
+
+void add_deploy(CLI::App& app, headpond::app::DeployCommand& d, int& code) {
+  auto* c = app.add_subcommand("deploy", "hand the branches that are not embedded to Flink, Spark or dbt");
+  c->add_option("-f,--file", d.common.topology, "the topology")->capture_default_str();
+  c->add_option("--branch", d.branch, "only this branch");
+  c->add_option("--out", d.out, "where to write what each engine is given")->capture_default_str();
+  c->add_flag("--dry-run", d.dry_run, "print the exact commands and change nothing");
+  c->add_flag("--new-generation", d.new_generation, "a pager starts afresh instead of from its newest checkpoint");
+  c->callback([&] { code = run_deploy(d); });
 }
 
 void add_demo(CLI::App& app, headpond::app::DemoCommand& d, int& code) {
@@ -100,6 +112,7 @@ int main(int argc, char** argv) {
   GenerateCommand generate;
   UpCommand up;
   BillCommand bill;
+  DeployCommand deploy;
   DemoCommand demo;
   bool write = false, deep = false;
   std::string query;
@@ -114,6 +127,7 @@ int main(int argc, char** argv) {
   plan->add_flag("--write", write, "put the proposed branches into the file");
   plan->callback([&] { code = run_plan(common, write); });
   add_roles(app, up, code);
+  add_deploy(app, deploy, code);
   auto* status = app.add_subcommand("status", "version, lag and freshness of each branch");
   add_common(status, common);
   status->callback([&] { code = run_status(common); });

@@ -1,5 +1,6 @@
 #include "bronze/open_table.h"
 
+#include "bronze/probe.h"
 #include "bronze/table_rules.h"
 #include "bronze/tail.h"
 
@@ -54,29 +55,9 @@ base::Result<void> create(delta::Table& table, const TableSpec& spec, WriterWorl
 
 }  // namespace
 
-base::Result<void> probe_put_if_absent(const delta::Table& table, WriterWorld& world) {
-  const auto key = table.path("_headpond/probe/" + uuid(world.random));
-  if (auto first = world.store.put_if_absent(key, "first"); !first) {
-    if (first.error().kind != base::ErrorKind::kUnknown) return first;
-    return base::fail(base::ErrorKind::kRetry, std::move(first.error().message));
-  }
-  auto second = world.store.put_if_absent(key, "second");
-  const auto left = world.store.get(key);
-  const bool lost = !second && second.error().kind == base::ErrorKind::kConflict;
-  if (!second && !lost) return base::fail(base::ErrorKind::kRetry, std::move(second.error().message));
-  if (!left) return base::fail(base::ErrorKind::kRetry, left.error().message);
-  TRY_VOID(world.store.remove(key));
-  if (lost && *left == "first") return {};
-  return base::fail(
-      base::ErrorKind::kInvalid,
-      world.store.describe() +
-          " does not honour put-if-absent: two conditional writes of one key both succeeded, so two ingesters could overwrite each "
-          "other; use a store that honours `If-None-Match: *` (S3, GCS, Azure, MinIO, a local directory)");
-}
-
 base::Result<OpenedTable> open_table(const delta::Table& borrowed, const TableSpec& spec, WriterWorld& world) {
   auto table = borrowed;
-  TRY_VOID(probe_put_if_absent(table, world));
+  TRY_VOID(probe_put_if_absent(world.store, spec.root, world.random));
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     auto tail = Tail::open(world.store, spec.root, base::Version(-1));
     if (!tail && tail.error().kind == base::ErrorKind::kNotFound) {

@@ -17,7 +17,4 @@ struct OpenedTable {
 // Errors: as Writer::open.
 base::Result<OpenedTable> open_table(const delta::Table& table, const TableSpec& spec, WriterWorld& world);
 
-// Two conditional writes of one key, of which the second must lose. Errors: kInvalid: both won, with what to do. kRetry.
-base::Result<void> probe_put_if_absent(const delta::Table& table, WriterWorld& world);
-
 }  // namespace headpond::bronze

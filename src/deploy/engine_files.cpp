@@ -1,0 +1,81 @@
+#include "deploy/engine_files.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace headpond::deploy {
+namespace {
+
+constexpr const char* kCredentials =
+    "# Written by `headpond deploy`. Credentials are not in it: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or any other source of the\n"
+    "# AWS chain) are read from the environment of the processes that run this.\n";
+
+bool plain_http(const std::string& endpoint) {
+  return endpoint.starts_with("http://");
+}
+
+std::string url_of(const std::string& location) {
+  return location.find("://") == std::string::npos ? "file://" + location : location;
+}
+
+}  // namespace
+
+std::string flink_config(const PackageInput& in) {
+  const std::string folder =
+      url_of(checkpoints_of(in.job.branch, in.job.paths)) + "/" + generation_folder(in.job.branch, in.job.start.generation);
+  std::string out = kCredentials;
+  const auto line = [&](const std::string& key, const std::string& value) { out += key + ": " + value + "\n"; };
+  line("state.backend.type", "rocksdb");
+  line("execution.checkpointing.incremental", "true");
+  line("execution.checkpointing.interval", "10 s");
+  line("execution.checkpointing.mode", "EXACTLY_ONCE");
+  line("execution.checkpointing.dir", folder);
+  line("execution.checkpointing.savepoint-dir", folder + "/savepoints");
+  line("execution.checkpointing.num-retained", "3");
+  line("execution.checkpointing.externalized-checkpoint-retention", "RETAIN_ON_CANCELLATION");
+  line("restart-strategy.type", "exponential-delay");
+  line("restart-strategy.exponential-delay.max-backoff", "30 s");
+  line("restart-strategy.exponential-delay.attempts-before-reset-backoff", "infinite");
+  line("taskmanager.memory.process.size", fmt::format("{}m", static_cast<int>(std::lround(std::max(1.0, in.memory_gb) * 1024))));
+  line("jobmanager.memory.process.size", "1024m");
+  if (!in.tools.s3_endpoint.empty()) {
+    line("s3.endpoint", in.tools.s3_endpoint);
+    if (plain_http(in.tools.s3_endpoint)) line("s3.path-style-access", "true");
+  }
+  if (!in.tools.s3_region.empty()) line("s3.region", in.tools.s3_region);
+  return out;
+}
+
+std::string spark_conf(const PackageInput& in) {
+  const auto& branch = in.job.branch;
+  std::string out = kCredentials;
+  const auto line = [&](const std::string& key, const std::string& value) { out += key + " " + value + "\n"; };
+  line("spark.driver.memory", branch.spark.driver_memory.empty() ? "2g" : branch.spark.driver_memory);
+  line("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension");
+  line("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog");
+  line("spark.sql.session.timeZone", "UTC");
+  line("spark.hadoop.delta.enableFastS3AListFrom", "true");
+  line("spark.hadoop.fs.s3.impl", "org.apache.hadoop.fs.s3a.S3AFileSystem");
+  line("spark.hadoop.fs.s3a.aws.credentials.provider", "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider");
+  if (!in.tools.s3_endpoint.empty()) {
+    line("spark.hadoop.fs.s3a.endpoint", in.tools.s3_endpoint);
+    if (plain_http(in.tools.s3_endpoint)) {
+      line("spark.hadoop.fs.s3a.path.style.access", "true");
+      line("spark.hadoop.fs.s3a.connection.ssl.enabled", "false");
+    }
+  }
+  if (!in.tools.s3_region.empty()) line("spark.hadoop.fs.s3a.endpoint.region", in.tools.s3_region);
+  return out;
+}
+
+std::string dbt_profiles(const PackageInput& in) {
+  std::string out = kCredentials;
+  out += "headpond:\n  target: " + in.job.branch.dbt.target + "\n  outputs:\n";
+  out += "    duckdb:\n      type: duckdb\n      path: \"{{ env_var('HEADPOND_DBT_DATABASE', ':memory:') }}\"\n      threads: 1\n";
+  out += "    spark:\n      type: spark\n      method: session\n      schema: headpond\n      host: NA\n";
+  return out;
+}
+
+}  // namespace headpond::deploy
