@@ -118,7 +118,13 @@ base::Result<void> Engine::publish(bool at_once) {
 }
 
 base::Result<void> Engine::drain() {
-  return publish(true);
+  if (!tail_) return {};
+  note_state(next_day());
+  {
+    const std::lock_guard lock(mutex_);
+    status_.state = "stopped";
+  }
+  return bronze::publish_status(world_.lake, world_.paths.bronze, status());
 }
 
 bronze::BranchStatus Engine::status() const {

@@ -95,6 +95,7 @@ TEST(BillingEngine, PublishesHowFarItIs) {
   ASSERT_TRUE(statuses) << statuses.error().message;
   ASSERT_EQ(statuses->size(), 1u);
   EXPECT_EQ(statuses->front().branch, "billing-capacity");
+  EXPECT_EQ(statuses->front().state, "stopped");
   EXPECT_EQ(statuses->front().complete_until, day("2026-11-25"));
   EXPECT_LT(statuses->front().durable_version, statuses->front().version);
 }

@@ -65,6 +65,7 @@ class TopicEngine final : public Engine {
   base::Micros log_ends_asked_at_;
   bool broker_answers_ = true;
   double commit_ms_ = 0;
+  std::string state_ = "running";  // "stopped" once drained
   Meter meter_;
 
   mutable std::mutex status_mutex_;
@@ -335,7 +336,7 @@ void TopicEngine::refresh_status() {
   status.branch = "ingest";
   status.kind = "ingest";
   status.engine = "embedded";
-  status.state = "running";
+  status.state = state_;
   status.message = std::move(message);
   status.version = status.durable_version = writer_->version();
   status.updated_at = world_.clock.now();
@@ -364,6 +365,7 @@ void TopicEngine::refresh_status() {
 base::Result<void> TopicEngine::drain() {
   TRY_VOID(commit());
   next_publish_ = base::Duration(0);
+  state_ = "stopped";
   refresh_status();
   return {};
 }

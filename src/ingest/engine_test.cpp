@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "bronze/cursor.h"
 #include "bronze/tail.h"
 #include "env/fake.h"
 #include "ingest/fake_broker.h"
@@ -150,6 +151,9 @@ TEST_F(IngestTest, DrainCommitsWhatWasTakenIn) {
   EXPECT_EQ(covered(0).rows, 0);
   ASSERT_TRUE(engine_->drain());
   EXPECT_EQ(covered(0).rows, 5);
+  const auto cursors = bronze::read_statuses(store_, "bronze/logs");
+  ASSERT_EQ(cursors->size(), 1u);
+  EXPECT_EQ(cursors->front().state, "stopped");
 }
 
 TEST_F(IngestTest, MalformedRecordsAndTombstonesAreRows) {
