@@ -3,6 +3,8 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "deploy/engines.h"
+
 namespace headpond::app {
 namespace {
 
@@ -43,7 +45,8 @@ deploy::Tools find_tools() {
   std::error_code ignored;
   const auto self = fs::read_symlink("/proc/self/exe", ignored).parent_path().parent_path();
   set(tools.engines, first_existing({variable("HEADPOND_ENGINES"), self / "engines"}));
-  set(tools.flink_home, first_existing({cache / "flink" / "home", cache / "flink"}));
+  set(tools.flink_home, first_existing({cache / "flink" / std::string(deploy::kFlinkTested[0])}));
+  set(tools.flink_jar, first_existing({variable("HEADPOND_FLINK_JAR"), self / "build" / "flink" / "headpond-pager.jar"}));
   set(tools.flink_home, variable("FLINK_HOME"));
   set(tools.flink_rest, variable("FLINK_REST"));
   set(tools.spark_home, pyspark_below(cache / "spark" / "venv"));

@@ -1,5 +1,6 @@
 #include "app/page_server.h"
 
+#include <algorithm>
 #include <thread>
 
 #include "serve/server.h"
@@ -7,14 +8,28 @@
 namespace headpond::app {
 namespace {
 
-// The roles of this process.
+// The roles of this process, and beside them the branches that run elsewhere, from their cursors.
 class SystemSource final : public serve::StatusSource {
  public:
-  explicit SystemSource(const System& system) : system_(system) {}
-  base::Result<std::vector<bronze::BranchStatus>> statuses() override { return system_.statuses(); }
+  SystemSource(const System& system, Session& session)
+      : system_(system), cursors_(serve::cursor_source(*session.lake, session.paths.bronze)), topology_(session.topology) {}
+
+  base::Result<std::vector<bronze::BranchStatus>> statuses() override {
+    auto all = system_.statuses();
+    if (std::ranges::none_of(topology_.branches, &spec::Branch::external)) return all;
+    const auto cursors = cursors_->statuses();
+    if (!cursors) return all;  // what runs here is shown all the same
+    for (const auto& cursor : *cursors)
+      if (std::ranges::any_of(topology_.branches, [&](const auto& b) { return b.name == cursor.branch && b.external(); }) &&
+          std::ranges::none_of(all, [&](const auto& s) { return s.branch == cursor.branch; }))
+        all.push_back(cursor);
+    return all;
+  }
 
  private:
   const System& system_;
+  std::unique_ptr<serve::StatusSource> cursors_;
+  const spec::Topology& topology_;
 };
 
 class ThreadedServer final : public PageServer {
@@ -44,7 +59,7 @@ class ThreadedServer final : public PageServer {
 
 base::Result<std::unique_ptr<PageServer>> PageServer::open(Session& session, const System* system, const std::string& listen) {
   std::unique_ptr<serve::StatusSource> source = system != nullptr
-                                                    ? std::unique_ptr<serve::StatusSource>(std::make_unique<SystemSource>(*system))
+                                                    ? std::unique_ptr<serve::StatusSource>(std::make_unique<SystemSource>(*system, session))
                                                     : serve::cursor_source(*session.lake, session.paths.bronze);
   auto server = std::make_unique<ThreadedServer>(std::move(source));
   TRY_VOID(server->start(session, listen));

@@ -107,8 +107,9 @@ class NotifierThread {
 
 class PagerRole final : public Steppable {
  public:
-  PagerRole(std::unique_ptr<env::ObjectStore> checkpoints, std::unique_ptr<pager::Engine> engine, std::unique_ptr<env::HttpClient> http)
-      : checkpoints_(std::move(checkpoints)), engine_(std::move(engine)), http_(std::move(http)) {}
+  PagerRole(std::unique_ptr<env::ObjectStore> checkpoints, std::unique_ptr<pager::Engine> engine, std::unique_ptr<env::HttpClient> http,
+            std::shared_ptr<bool> afresh)
+      : checkpoints_(std::move(checkpoints)), engine_(std::move(engine)), http_(std::move(http)), afresh_(std::move(afresh)) {}
 
   void start(NotifierThread::Opener opener) { notifier_ = std::make_unique<NotifierThread>(std::move(opener)); }
   pager::Engine& engine() { return *engine_; }
@@ -116,7 +117,9 @@ class PagerRole final : public Steppable {
 
   base::Result<bool> step() override {
     if (const auto error = notifier_->fatal()) return std::unexpected(*error);
-    return engine_->step();
+    auto worked = engine_->step();
+    if (engine_->generation() > 0) *afresh_ = false;  // claimed: opened again, it goes on with that one
+    return worked;
   }
 
   // First the evaluation becomes durable, then what it made is sent once more and receipted.
@@ -136,6 +139,7 @@ class PagerRole final : public Steppable {
   std::unique_ptr<env::ObjectStore> checkpoints_;  // null: in the lake
   std::unique_ptr<pager::Engine> engine_;
   std::unique_ptr<env::HttpClient> http_;
+  std::shared_ptr<bool> afresh_;
   std::unique_ptr<NotifierThread> notifier_;
 };
 
@@ -151,8 +155,10 @@ base::Result<std::vector<pager::RuleFile>> read_rule_files(const spec::Topology&
   return files;
 }
 
-Role::Factory pager_factory(Session& session, const spec::Branch& branch, std::function<void(const std::string& page)> print) {
-  return [&session, &branch, print = std::move(print)]() -> base::Result<std::unique_ptr<Steppable>> {
+Role::Factory pager_factory(Session& session, const spec::Branch& branch, std::function<void(const std::string& page)> print,
+                            bool new_generation) {
+  return [&session, &branch, print = std::move(print),
+          afresh = std::make_shared<bool>(new_generation)]() -> base::Result<std::unique_ptr<Steppable>> {
     TRY(const auto targets, targets_of(branch));
     TRY(const auto files, read_rule_files(session.topology, branch));
     const std::string directory = session.data_directory + "/" + branch.name;
@@ -160,10 +166,11 @@ Role::Factory pager_factory(Session& session, const spec::Branch& branch, std::f
     if (branch.state && !branch.state->checkpoints.empty()) {
       TRY(checkpoints, env::open_store(branch.state->checkpoints));
     }
-    TRY(auto engine, pager::Engine::open(session.topology, branch, files,
-                                         {*session.lake, session.paths, *session.clock, *session.random, *session.failpoints, directory,
-                                          checkpoints.get()}));
-    auto role = std::make_unique<PagerRole>(std::move(checkpoints), std::move(engine), env::real_http_client());
+    TRY(auto engine, pager::Engine::open(
+                         session.topology, branch, files,
+                         {*session.lake, session.paths, *session.clock, *session.random, *session.failpoints, directory, checkpoints.get()},
+                         {.new_generation = *afresh}));
+    auto role = std::make_unique<PagerRole>(std::move(checkpoints), std::move(engine), env::real_http_client(), afresh);
     notify::NotifierOptions options;
     options.branch = branch.name;
     options.pages_root = session.paths.pages(branch.name);

@@ -67,11 +67,15 @@ base::Result<std::unique_ptr<System>> System::create(Session& session, const Sel
   for (const auto& branch : session.topology.branches) {
     const std::string kind(spec::to_string(branch.kind));
     if (!selection.includes(kind, branch.name)) continue;
-    if (const auto why = plan::why_not_here(branch))
-      return base::fail(base::ErrorKind::kInvalid, fmt::format("{}: {}", spec::to_string(branch.place), *why));
+    if (const auto why = plan::why_not_here(branch)) {
+      if (!branch.external() || selection.branch == branch.name)
+        return base::fail(base::ErrorKind::kInvalid, fmt::format("{}: {}", spec::to_string(branch.place), *why));
+      hooks.log(branch.name, *why);
+      continue;
+    }
     RoleOptions options{.name = branch.name, .kind = kind, .promise_s = promise_of(session.topology, branch)};
     switch (branch.kind) {
-      case spec::BranchKind::kPager: add(options, pager_factory(session, branch, hooks.print)); break;
+      case spec::BranchKind::kPager: add(options, pager_factory(session, branch, hooks.print, selection.new_generation)); break;
       case spec::BranchKind::kDashboard:
         options.nice = kDashboardNice;
         options.idle_poll = base::Duration::millis(50);

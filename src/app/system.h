@@ -18,6 +18,7 @@ namespace headpond::app {
 struct Selection {
   std::vector<std::string> kinds;  // "ingest", "pager", "dashboard", "billing"; empty = all
   std::string branch;              // empty = every branch of those kinds
+  bool new_generation = false;     // pagers discard their state
   bool accept_loss = false;        // of records that retention deleted before ingest read them
   bool includes(const std::string& kind, const std::string& name) const;
 };
@@ -30,8 +31,8 @@ struct Hooks {
 
 class System {
  public:
-  // Prepares a role for ingest and for every selected branch whose engine is embedded. Borrows `session`.
-  // Errors: kInvalid: nothing is selected, or a selected branch's engine is not embedded, with the mend.
+  // Prepares a role for ingest and for every selected branch whose engine is embedded; the others it names in the log. Borrows `session`.
+  // Errors: kInvalid: nothing is selected, or the one branch selected runs elsewhere, with the mend.
   static base::Result<std::unique_ptr<System>> create(Session& session, const Selection& selection, Hooks hooks);
 
   void start();

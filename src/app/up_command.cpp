@@ -76,7 +76,10 @@ int run_up(const UpCommand& command) {
   std::unique_ptr<System> system;
   const bool serve_only = command.roles == std::vector<std::string>{"serve"};
   if (!serve_only) {
-    auto created = System::create(*session, {.kinds = command.roles, .branch = command.branch, .accept_loss = command.accept_loss}, hooks);
+    auto created = System::create(
+        *session,
+        {.kinds = command.roles, .branch = command.branch, .new_generation = command.new_generation, .accept_loss = command.accept_loss},
+        hooks);
     if (!created) return complain(created.error());
     system = std::move(*created);
   }

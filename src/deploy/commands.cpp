@@ -37,7 +37,7 @@ Package flink_package(const PackageInput& in) {
                           host_and_port(flink_rest(branch, in.tools)), "--parallelism", std::to_string(in.parallelism)},
                  .log = ""};
   if (in.from) submit.argv.insert(submit.argv.end(), {"--fromSavepoint", *in.from});
-  submit.argv.insert(submit.argv.end(), {in.tools.engines + "/flink/target/headpond-pager.jar", "--job", in.directory + "/job.json"});
+  submit.argv.insert(submit.argv.end(), {in.tools.flink_jar, "--job", in.directory + "/job.json"});
   out.commands.push_back(std::move(submit));
   return out;
 }

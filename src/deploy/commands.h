@@ -17,7 +17,8 @@ namespace headpond::deploy {
 struct Tools {
   std::string engines = "engines";  // this Headpond's engines/
   std::string flink_home = "$FLINK_HOME";
-  std::string flink_rest = "$FLINK_REST";  // where the branch does not say
+  std::string flink_jar = "build/flink/headpond-pager.jar";  // tools/flink build
+  std::string flink_rest = "$FLINK_REST";                    // where the branch does not say
   std::string spark_home = "$SPARK_HOME";
   std::string spark_master = "local[*]";  // where the branch does not say
   std::string spark_jars;                 // a folder with the tested jars (tools/spark install); empty: --packages

@@ -12,6 +12,16 @@ constexpr const char* kCredentials =
     "# Written by `headpond deploy`. Credentials are not in it: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or any other source of the\n"
     "# AWS chain) are read from the environment of the processes that run this.\n";
 
+// As Flink's own config.yaml has them: its client and its state need them on Java 17.
+constexpr const char* kJavaOpens =
+    "--add-exports=java.base/sun.net.util=ALL-UNNAMED --add-exports=java.management/sun.management=ALL-UNNAMED "
+    "--add-opens=java.base/java.lang=ALL-UNNAMED --add-opens=java.base/java.net=ALL-UNNAMED --add-opens=java.base/java.io=ALL-UNNAMED "
+    "--add-opens=java.base/java.nio=ALL-UNNAMED --add-opens=java.base/sun.nio.ch=ALL-UNNAMED "
+    "--add-opens=java.base/java.lang.reflect=ALL-UNNAMED --add-opens=java.base/java.text=ALL-UNNAMED "
+    "--add-opens=java.base/java.time=ALL-UNNAMED --add-opens=java.base/java.util=ALL-UNNAMED "
+    "--add-opens=java.base/java.util.concurrent=ALL-UNNAMED --add-opens=java.base/java.util.concurrent.atomic=ALL-UNNAMED "
+    "--add-opens=java.base/java.util.concurrent.locks=ALL-UNNAMED";
+
 bool plain_http(const std::string& endpoint) {
   return endpoint.starts_with("http://");
 }
@@ -35,6 +45,7 @@ std::string flink_config(const PackageInput& in) {
   line("execution.checkpointing.savepoint-dir", folder + "/savepoints");
   line("execution.checkpointing.num-retained", "3");
   line("execution.checkpointing.externalized-checkpoint-retention", "RETAIN_ON_CANCELLATION");
+  line("env.java.opts.all", kJavaOpens);
   line("restart-strategy.type", "exponential-delay");
   line("restart-strategy.exponential-delay.max-backoff", "30 s");
   line("restart-strategy.exponential-delay.attempts-before-reset-backoff", "infinite");

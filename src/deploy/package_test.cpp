@@ -74,6 +74,7 @@ rules::Program program_of(const std::string& text) {
 Tools tools() {
   return {.engines = "/opt/headpond/engines",
           .flink_home = "/opt/flink",
+          .flink_jar = "/opt/headpond/build/flink/headpond-pager.jar",
           .flink_rest = "http://127.0.0.1:8081",
           .spark_home = "/opt/spark",
           .spark_jars = "",

@@ -199,8 +199,10 @@ const spec::Consumer* find_consumer(const spec::Topology& topology, const std::s
 }
 
 std::optional<std::string> why_not_here(const spec::Branch& branch) {
-  if (branch.engine != "embedded" && branch.engine != "auto")
-    return fmt::format("branch {} runs on {}, not in this process; write `engine: embedded` to run it here", branch.name, branch.engine);
+  if (branch.external())
+    return fmt::format(
+        "branch {} runs on {}: `headpond deploy` hands it over, `headpond up` runs the others; `engine: embedded` runs it here",
+        branch.name, branch.engine);
   const Rhythm runs = branch.kind == spec::BranchKind::kPager       ? Rhythm::kStream
                       : branch.kind == spec::BranchKind::kDashboard ? Rhythm::kMicroBatch
                                                                     : Rhythm::kBatch;
