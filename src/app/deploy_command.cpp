@@ -157,7 +157,8 @@ class Deployment {
 
   base::Result<void> decide(Target& target) {
     const std::string place = deploy::checkpoints_of(*target.branch, session_.paths);
-    if (place.find("://") != std::string::npos || fs::exists(place)) {  // opening a directory makes it
+    const bool directory = place.starts_with("file://");
+    if (!directory || fs::exists(place.substr(std::string_view("file://").size()))) {  // opening a directory makes it
       TRY(target.checkpoints, env::open_store(place));
     }
     TRY(target.start, deploy::decide(*target.input, *target.program, world(target), command_.new_generation));

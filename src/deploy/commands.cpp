@@ -42,7 +42,7 @@ Package flink_package(const PackageInput& in) {
   return out;
 }
 
-std::vector<std::string> spark_submit(const PackageInput& in, const std::string& script) {
+std::vector<std::string> spark_submit(const PackageInput& in) {
   const auto& branch = in.job.branch;
   const std::string master = branch.spark.master.empty() ? in.tools.spark_master : branch.spark.master;
   std::vector<std::string> argv{in.tools.spark_home + "/bin/spark-submit", "--master", master, "--name",
@@ -52,15 +52,14 @@ std::vector<std::string> spark_submit(const PackageInput& in, const std::string&
   else
     argv.insert(argv.end(), {"--jars", in.tools.spark_jars});
   argv.insert(argv.end(), {"--properties-file", in.directory + "/spark.conf", "--load-spark-defaults",
-                           in.tools.engines + "/spark/" + script, "--job", in.directory + "/job.json"});
+                           in.tools.engines + "/spark/" + std::string(spark_script(branch)), "--job", in.directory + "/job.json"});
   return argv;
 }
 
 Package spark_package(const PackageInput& in) {
   Package out;
   out.files["spark.conf"] = spark_conf(in);
-  out.commands.push_back(
-      {.why = "start the driver", .environment = {}, .argv = spark_submit(in, "dashboard.py"), .log = in.directory + "/driver.log"});
+  out.commands.push_back({.why = "start the driver", .environment = {}, .argv = spark_submit(in), .log = in.directory + "/driver.log"});
   return out;
 }
 
@@ -69,7 +68,7 @@ Package pyspark_package(const PackageInput& in) {
   out.files["spark.conf"] = spark_conf(in);
   out.commands.push_back({.why = "run by `headpond up` or `headpond bill run` for each closed day, with --inputs and --output behind it",
                           .environment = {},
-                          .argv = spark_submit(in, "billing.py"),
+                          .argv = spark_submit(in),
                           .log = ""});
   return out;
 }
@@ -89,6 +88,10 @@ Package dbt_package(const PackageInput& in) {
 }
 
 }  // namespace
+
+std::string_view spark_script(const spec::Branch& branch) {
+  return branch.kind == spec::BranchKind::kDashboard ? "dashboard.py" : "billing.py";
+}
 
 std::string flink_rest(const spec::Branch& branch, const Tools& tools) {
   return branch.flink.rest.empty() ? tools.flink_rest : branch.flink.rest;

@@ -50,6 +50,9 @@ struct PackageInput {
 };
 Package package(const PackageInput& input);
 
+// The program below engines/spark that does the branch's work.
+std::string_view spark_script(const spec::Branch& branch);
+
 // Where the branch's Flink answers, as written or as the tools say: "http://127.0.0.1:8081".
 std::string flink_rest(const spec::Branch& branch, const Tools& tools);
 

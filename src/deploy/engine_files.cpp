@@ -26,15 +26,10 @@ bool plain_http(const std::string& endpoint) {
   return endpoint.starts_with("http://");
 }
 
-std::string url_of(const std::string& location) {
-  return location.find("://") == std::string::npos ? "file://" + location : location;
-}
-
 }  // namespace
 
 std::string flink_config(const PackageInput& in) {
-  const std::string folder =
-      url_of(checkpoints_of(in.job.branch, in.job.paths)) + "/" + generation_folder(in.job.branch, in.job.start.generation);
+  const std::string folder = checkpoints_of(in.job.branch, in.job.paths) + "/" + generation_folder(in.job.branch, in.job.start.generation);
   std::string out = kCredentials;
   const auto line = [&](const std::string& key, const std::string& value) { out += key + ": " + value + "\n"; };
   line("state.backend.type", "rocksdb");
@@ -48,7 +43,6 @@ std::string flink_config(const PackageInput& in) {
   line("env.java.opts.all", kJavaOpens);
   line("restart-strategy.type", "exponential-delay");
   line("restart-strategy.exponential-delay.max-backoff", "30 s");
-  line("restart-strategy.exponential-delay.attempts-before-reset-backoff", "infinite");
   line("taskmanager.memory.process.size", fmt::format("{}m", static_cast<int>(std::lround(std::max(1.0, in.memory_gb) * 1024))));
   line("jobmanager.memory.process.size", "1024m");
   if (!in.tools.s3_endpoint.empty()) {

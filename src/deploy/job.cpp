@@ -42,9 +42,10 @@ std::string absolute_location(const std::string& location) {
 }
 
 std::string checkpoints_of(const spec::Branch& branch, const spec::LakePaths& paths) {
-  if (branch.state && !branch.state->checkpoints.empty()) return absolute_location(branch.state->checkpoints);
   const std::string folder = branch.kind == spec::BranchKind::kPager ? paths.pages(branch.name) : paths.gold(branch.name);
-  return absolute_location(paths.lake) + "/" + folder + "/_checkpoints";
+  const std::string place = absolute_location(
+      branch.state && !branch.state->checkpoints.empty() ? branch.state->checkpoints : paths.lake + "/" + folder + "/_checkpoints");
+  return place.find("://") == std::string::npos ? "file://" + place : place;
 }
 
 std::string generation_folder(const spec::Branch& branch, std::int64_t generation) {

@@ -35,7 +35,7 @@ struct JobInput {
 
 // As `location`: a URL as it is, a directory as an absolute path.
 std::string absolute_location(const std::string& location);
-// Where the branch's engine keeps its own checkpoints: as the topology says, else beside its results in the lake.
+// Where the branch's engine keeps its own checkpoints: as the topology says, else beside its results in the lake. A URL.
 std::string checkpoints_of(const spec::Branch& branch, const spec::LakePaths& paths);
 // The folder of one generation of a pager in it, so that no other generation's checkpoint is ever restored. As the job computes it.
 std::string generation_folder(const spec::Branch& branch, std::int64_t generation);

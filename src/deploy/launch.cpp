@@ -69,6 +69,14 @@ base::Result<std::optional<Start>> warm(PackageInput& input, rules::Program& pro
   return start;
 }
 
+// What a person needs of a failed command: of a Java trace its last cause, else the end.
+std::string cause_of(const std::string& output) {
+  const auto at = output.rfind("Caused by: ");
+  if (at == std::string::npos) return last_lines(output, 5);
+  const auto begin = at + std::string_view("Caused by: ").size();
+  return output.substr(begin, output.find('\n', begin) - begin);
+}
+
 base::Result<void> write_files(const Package& package, const std::string& directory) {
   std::error_code error;
   std::filesystem::create_directories(directory, error);
@@ -109,9 +117,12 @@ base::Result<std::string> run(const Command& command, const PackageInput& input,
     return wait_for_cursor(input, command, pid, world, since);
   }
   TRY(const auto done, world.processes.run(request));
-  if (done.code != 0)
-    return base::fail(ErrorKind::kRetry,
-                      fmt::format("{}: exit {} of {}:\n{}", input.job.branch.name, done.code, shell(command), last_lines(done.output, 12)));
+  if (done.code != 0) {
+    const std::string kept = input.directory + "/failed.log";
+    std::ofstream(kept) << done.output;
+    return base::fail(ErrorKind::kRetry, fmt::format("{}: {} ended with exit code {}: {} (all of it: {})", input.job.branch.name,
+                                                     command.argv.front(), done.code, cause_of(done.output), kept));
+  }
   std::smatch job;
   static const std::regex kJob("JobID ([0-9a-f]{32})");
   if (std::regex_search(done.output, job, kJob)) return "job " + job[1].str() + " is submitted";

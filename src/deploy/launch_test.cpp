@@ -239,7 +239,7 @@ TEST_F(LaunchTest, HandingOverWritesTheFilesAndSaysTheJobsId) {
   processes.answers = {env::ProcessResult{1, "noise\nCould not connect to the JobManager.\n"}};
   const auto failed = hand_over(package(in), in, world());
   ASSERT_FALSE(failed);
-  EXPECT_THAT(failed.error().message, HasSubstr("Could not connect to the JobManager."));
+  EXPECT_THAT(failed.error().message, HasSubstr("flink ended with exit code 1: noise\nCould not connect to the JobManager. (all of it: "));
 }
 
 TEST_F(LaunchTest, ADriverIsWaitedForUntilItsCursorSaysThatItRuns) {
@@ -340,6 +340,24 @@ TEST_F(LaunchTest, ASparkOrDbtThatIsNotThereOrNotTestedIsRefused) {
               HasSubstr("it lacks the adapter of `dbt: {target: spark}`: install dbt-spark"));
   processes.answers = {env::ProcessResult{0, "Core:\n  - installed: 1.8.0\n"}};
   EXPECT_EQ(check_dbt(processes, "dbt", "duckdb").error().message, "dbt 1.8.0 was not tested with this Headpond; use 1.11.16");
+}
+
+TEST_F(LaunchTest, AProgramOrJobThatIsNotOnThisMachineIsRefused) {
+  Tools tools;
+  tools.engines = tools.flink_home = directory;
+  tools.flink_jar = directory + "/pager.jar";
+  EXPECT_THAT(check_files(branch, tools).error().message,
+              HasSubstr("/bin/flink: No such file or directory; install it with `tools/flink install`"));
+  std::filesystem::create_directories(directory + "/bin");
+  std::ofstream(directory + "/bin/flink") << "#!/bin/sh\n";
+  EXPECT_THAT(check_files(branch, tools).error().message, HasSubstr("/bin/flink: Permission denied"));
+  std::filesystem::permissions(directory + "/bin/flink", std::filesystem::perms::owner_all);
+  EXPECT_THAT(check_files(branch, tools).error().message,
+              HasSubstr("pager.jar: No such file or directory; build the job with `tools/flink build`"));
+  std::ofstream(directory + "/pager.jar") << "x";
+  EXPECT_TRUE(check_files(branch, tools));
+  branch.engine = "dbt";
+  EXPECT_THAT(check_files(branch, tools).error().message, HasSubstr("/dbt/dbt_project.yml: No such file"));
 }
 
 TEST_F(LaunchTest, BronzeThatIsAbsentForeignOrNewerIsRefused) {

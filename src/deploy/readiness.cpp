@@ -1,7 +1,10 @@
 #include "deploy/readiness.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <nlohmann/json.hpp>
 #include <regex>
 
@@ -97,8 +100,24 @@ base::Result<void> check_dbt(env::Processes& processes, const std::string& dbt, 
   return {};
 }
 
+base::Result<void> check_files(const spec::Branch& branch, const Tools& tools) {
+  const auto needed = [&](const std::string& path, int mode, const std::string& mend) -> base::Result<void> {
+    if (access(path.c_str(), mode) == 0) return {};
+    return base::fail(ErrorKind::kNotFound, fmt::format("{}: {}: {}; {}", branch.engine, path, std::strerror(errno), mend));
+  };
+  if (branch.engine == "flink") {
+    TRY_VOID(needed(tools.flink_home + "/bin/flink", X_OK, "install it with `tools/flink install`, or set FLINK_HOME"));
+    return needed(tools.flink_jar, R_OK, "build the job with `tools/flink build`, or set HEADPOND_FLINK_JAR");
+  }
+  if (branch.engine == "dbt")
+    return needed(tools.engines + "/dbt/dbt_project.yml", R_OK, "set HEADPOND_ENGINES to the folder engines/ of this Headpond");
+  return needed(tools.engines + "/spark/" + std::string(spark_script(branch)), R_OK,
+                "set HEADPOND_ENGINES to the folder engines/ of this Headpond");
+}
+
 base::Result<void> check_engine(const spec::Branch& branch, const Tools& tools, int parallelism, env::HttpClient& http,
                                 env::Processes& processes) {
+  TRY_VOID(check_files(branch, tools));
   if (branch.engine == "flink") return check_flink(http, flink_rest(branch, tools), parallelism);
   if (branch.engine == "dbt") return check_dbt(processes, tools.dbt, branch.dbt.target);
   return check_spark(processes, tools.spark_home);

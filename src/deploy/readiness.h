@@ -22,6 +22,8 @@ base::Result<void> check_flink(env::HttpClient& http, const std::string& rest, i
 // Errors: kRetry: it cannot be run. kInvalid: a version that was not tested.
 base::Result<void> check_spark(env::Processes& processes, const std::string& spark_home);
 base::Result<void> check_dbt(env::Processes& processes, const std::string& dbt, const std::string& target);
+// The programs and the job that will be run are on this machine. Errors: kNotFound: which is not, with the mend.
+base::Result<void> check_files(const spec::Branch& branch, const Tools& tools);
 // Whichever of these the branch needs.
 base::Result<void> check_engine(const spec::Branch& branch, const Tools& tools, int parallelism, env::HttpClient& http,
                                 env::Processes& processes);
