@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <tuple>
 
 #include "plan/plan.h"
 
@@ -75,6 +76,24 @@ TEST(Golden, EveryBadTopologyIsToldWhatIsWrongAndHowToMendIt) {
 TEST(Golden, TheExamplesThemselvesAreGood) {
   for (const auto* name : {"observability", "laptop", "canvas", "nginx", "zeek-dns", "zeek-syslog", "apache"})
     EXPECT_EQ(complaints(read(kRoot / "examples" / (std::string(name) + ".yaml"))), "") << name;
+}
+
+// The addresses of the local mission come from the environment.
+struct LocalSecrets : NoSecrets {
+  std::optional<std::string> environment(const std::string& name) const override { return "http://127.0.0.1/" + name; }
+};
+
+TEST(Golden, TheLocalMissionIsTheMissionWithLocalAddresses) {
+  const auto local = spec::load(read(kRoot / "examples/mission-local.yaml"), "mission-local.yaml", LocalSecrets{});
+  const auto mission = spec::load(read(kRoot / "examples/observability.yaml"), "observability.yaml", NoSecrets{});
+  ASSERT_TRUE(local.topology) << to_string(local.issues);
+  EXPECT_EQ(render_refusals(make_plan(*local.topology)), "");
+  ASSERT_EQ(local.topology->branches.size(), mission.topology->branches.size());
+  for (std::size_t i = 0; i < mission.topology->branches.size(); ++i) {
+    const auto &a = local.topology->branches[i], &b = mission.topology->branches[i];
+    EXPECT_EQ(std::tie(a.name, a.kind, a.engine, a.serves, a.rhythm, a.trigger, a.schedule, a.rules, a.price_book),
+              std::tie(b.name, b.kind, b.engine, b.serves, b.rhythm, b.trigger, b.schedule, b.rules, b.price_book));
+  }
 }
 
 TEST(Golden, PlansOfTheExamples) {
