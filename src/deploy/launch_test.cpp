@@ -337,7 +337,7 @@ TEST_F(LaunchTest, ASparkOrDbtThatIsNotThereOrNotTestedIsRefused) {
   processes.answers = {env::ProcessResult{0, dbt}};
   EXPECT_TRUE(check_dbt(processes, "dbt", "duckdb"));
   EXPECT_THAT(check_dbt(processes, "dbt", "spark").error().message,
-              HasSubstr("it lacks the adapter of `dbt: {target: spark}`: install dbt-spark"));
+              HasSubstr("dbt lacks the adapter of `dbt: {target: spark}`; install dbt-spark"));
   processes.answers = {env::ProcessResult{0, "Core:\n  - installed: 1.8.0\n"}};
   EXPECT_EQ(check_dbt(processes, "dbt", "duckdb").error().message, "dbt 1.8.0 was not tested with this Headpond; use 1.11.16");
 }
