@@ -1,10 +1,11 @@
 // Runs the real pager engine over streams from a case file, for pager_oracle.py: each stream becomes a bronze table by the real writer, and
 // what reaches the outbox is printed.
 //
-//   pager_cases cases.jsonl scratch-directory
+//   pager_cases cases.jsonl scratch-directory [keep]
 //
 // A line in: {"seed", "yaml", "partitions", "crashes": [steps after which the engine is lost], "streams": [[version…]…]};
-// a line out: {"seed", "streams": [{"transitions": […]} or {"error"}…]}.
+// a line out: {"seed", "streams": [{"transitions": […]} or {"error"}…]}. With `keep` the lake of each stream stays, and its line names it
+// and carries what another engine needs: "lake", "program", "index_of" [[table version, place in the stream]…].
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -18,6 +19,9 @@
 #include "env/fake.h"
 #include "env/real.h"
 #include "pager/engine.h"
+#include "pager/rule_set.h"
+#include "rules/program.h"
+#include "spec/rules_file.h"
 
 namespace headpond {
 namespace {
@@ -69,12 +73,15 @@ void fill_batch(columns::Batch& batch, const Json& rows) {
 }
 
 struct Scene {
-  explicit Scene(std::string where) : directory(std::move(where)) {
+  Scene(std::string where, bool keeps) : directory(std::move(where)), keep(keeps) {
     std::filesystem::remove_all(directory);
     store = std::move(*env::open_local_store(directory + "/lake"));
   }
-  ~Scene() { std::filesystem::remove_all(directory); }
+  ~Scene() {
+    if (!keep) std::filesystem::remove_all(directory);
+  }
   std::string directory;
+  bool keep;
   std::unique_ptr<env::ObjectStore> store;
   env::FakeClock clock{base::Micros(1'795'000'000'000'000 - 3'600'000'000)};
   env::SeededRandom random;
@@ -161,21 +168,42 @@ base::Result<Json> run_pager(Scene& scene, const std::string& yaml, std::vector<
   }
 }
 
-Json run_stream(const Json& line, const Json& versions, const std::string& directory) {
-  Scene scene(directory);
-  const auto written = write_table(scene, line.at("partitions").get<int>(), versions);
-  if (!written) return {{"error", "bronze: " + written.error().message}};
-  auto made = run_pager(scene, line.at("yaml").get<std::string>(), line.at("crashes").get<std::vector<int>>());
-  if (!made) return {{"error", made.error().message}};
-  return {{"transitions", std::move(*made)}};
+// The rules as another engine is given them.
+base::Result<std::string> program(const std::string& yaml) {
+  TRY(auto compiled, pager::compile_files({{"rules.yaml", yaml}}, spec::rule_columns(topology().bronze)));
+  for (auto& fold : compiled.folds) {
+    rules::Dictionary dictionary;
+    rules::assign_ids(fold, dictionary, std::nullopt);
+  }
+  return rules::to_json(compiled);
 }
 
-int run(const std::string& path, const std::string& directory) {
+Json run_stream(const Json& line, const Json& versions, const std::string& directory, bool keep) {
+  Scene scene(directory, keep);
+  const auto yaml = line.at("yaml").get<std::string>();
+  const auto written = write_table(scene, line.at("partitions").get<int>(), versions);
+  if (!written) return {{"error", "bronze: " + written.error().message}};
+  auto made = run_pager(scene, yaml, line.at("crashes").get<std::vector<int>>());
+  if (!made) return {{"error", made.error().message}};
+  Json out = {{"transitions", std::move(*made)}};
+  if (!keep) return out;
+  const auto compiled = program(yaml);
+  if (!compiled) return {{"error", compiled.error().message}};
+  out["program"] = Json::parse(*compiled);
+  out["lake"] = scene.directory + "/lake";
+  out["index_of"] = scene.index_of;
+  return out;
+}
+
+int run(const std::string& path, const std::string& directory, bool keep) {
   std::ifstream in(path);
   for (std::string text; std::getline(in, text);) {
     const Json line = Json::parse(text);
     Json out = {{"seed", line.at("seed")}, {"streams", Json::array()}};
-    for (const auto& versions : line.at("streams")) out["streams"].push_back(run_stream(line, versions, directory));
+    for (const auto& versions : line.at("streams")) {
+      const auto name = line.at("seed").dump() + "-" + std::to_string(out["streams"].size());
+      out["streams"].push_back(run_stream(line, versions, keep ? directory + "/" + name : directory, keep));
+    }
     std::cout << out.dump() << std::endl;
   }
   return 0;
@@ -185,9 +213,9 @@ int run(const std::string& path, const std::string& directory) {
 }  // namespace headpond
 
 int main(int argc, char** argv) {
-  if (argc != 3) {
-    std::cerr << "usage: pager_cases cases.jsonl scratch-directory\n";
+  if (argc != 3 && !(argc == 4 && std::string(argv[3]) == "keep")) {
+    std::cerr << "usage: pager_cases cases.jsonl scratch-directory [keep]\n";
     return 2;
   }
-  return headpond::run(argv[1], argv[2]);
+  return headpond::run(argv[1], argv[2], argc == 4);
 }

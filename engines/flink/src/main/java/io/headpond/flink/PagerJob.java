@@ -26,7 +26,7 @@ import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 /**
  * The pager of one branch on Flink: bronze versions in, transitions in the branch's outbox out. docs/guides/scale-out.md.
  *
- * <pre>flink run headpond-pager.jar --job build/deploy/BRANCH/job.json [--checkpoint-seconds 10]</pre>
+ * <pre>flink run headpond-pager.jar --job build/deploy/BRANCH/job.json [--checkpoint-seconds 10] [--cursor-seconds 10]</pre>
  */
 public final class PagerJob {
   private static final String TESTED = "2.3.";
@@ -35,12 +35,13 @@ public final class PagerJob {
 
   public static void main(String[] args) throws Exception {
     String place = null;
-    long checkpointSeconds = 10;
+    long checkpointSeconds = 10, cursorSeconds = 10;
     for (int i = 0; i + 1 < args.length; i += 2) {
       switch (args[i]) {
         case "--job" -> place = args[i + 1];
         case "--checkpoint-seconds" -> checkpointSeconds = Long.parseLong(args[i + 1]);
-        default -> throw new IllegalArgumentException("unknown option " + args[i] + "; there are --job and --checkpoint-seconds");
+        case "--cursor-seconds" -> cursorSeconds = Long.parseLong(args[i + 1]);
+        default -> throw new IllegalArgumentException("unknown option " + args[i] + "; there are --job, --checkpoint-seconds and --cursor-seconds");
       }
     }
     if (place == null || args.length % 2 != 0) throw new IllegalArgumentException("which branch? --job build/deploy/BRANCH/job.json");
@@ -49,7 +50,7 @@ public final class PagerJob {
     String text = JobDocument.read(place);
     JobDocument job = JobDocument.parse(text);
     StreamExecutionEnvironment flow = StreamExecutionEnvironment.getExecutionEnvironment(configuration(job, checkpointSeconds));
-    build(flow, text, job);
+    build(flow, text, job, cursorSeconds);
     flow.execute("headpond pager " + job.topology() + " " + job.branch());
   }
 
@@ -66,7 +67,7 @@ public final class PagerJob {
     return settings;
   }
 
-  private static void build(StreamExecutionEnvironment flow, String text, JobDocument job) {
+  private static void build(StreamExecutionEnvironment flow, String text, JobDocument job, long cursorSeconds) {
     flow.setBufferTimeout(5);
     SingleOutputStreamOperator<Partials> partials =
         flow.fromSource(
@@ -81,7 +82,7 @@ public final class PagerJob {
         .process(new RuleFunction(text), TypeInformation.of(Outcome.class))
         .uid("rules")
         .name("rules")
-        .transform("outbox " + job.pages(), Types.VOID, new OutboxOperator(text))
+        .transform("outbox " + job.pages(), Types.VOID, new OutboxOperator(text, cursorSeconds))
         .uid("outbox")
         .setParallelism(1);
   }

@@ -15,16 +15,17 @@ import org.slf4j.LoggerFactory;
 final class CursorWriter {
   private static final Logger LOG = LoggerFactory.getLogger(CursorWriter.class);
   private static final DateTimeFormatter TIME = DateTimeFormatter.ofPattern("uuuu-MM-dd'T'HH:mm:ss.SSSSSS'Z'").withZone(ZoneOffset.UTC);
-  private static final long EVERY_NS = 10_000_000_000L;
 
   private final ObjectStore lake;
   private final JobDocument job;
+  private final long everyNs;
   private boolean published;
   private long publishedNs, rows, durable = -1;
 
-  CursorWriter(ObjectStore lake, JobDocument job) {
+  CursorWriter(ObjectStore lake, JobDocument job, long everySeconds) {
     this.lake = lake;
     this.job = job;
+    everyNs = everySeconds * 1_000_000_000;
     publishedNs = System.nanoTime();
   }
 
@@ -38,7 +39,7 @@ final class CursorWriter {
 
   void publishIfDue(long version, Long settledUs, Map<String, Long> figures) {
     double seconds = (System.nanoTime() - publishedNs) / 1e9;
-    if (published && System.nanoTime() - publishedNs < EVERY_NS) return;
+    if (published && System.nanoTime() - publishedNs < everyNs) return;
     var cursor = Json.object().put("format", 1).put("needs", "0.1.0").put("branch", job.branch()).put("kind", "pager").put("engine", "flink");
     cursor.put("state", "running").put("message", "").put("version", version).put("durable_version", durable).put("updated_at", TIME.format(Instant.now()));
     if (settledUs != null) cursor.put("complete_until", TIME.format(Instant.EPOCH.plusNanos(Math.multiplyExact(settledUs, 1000L))));

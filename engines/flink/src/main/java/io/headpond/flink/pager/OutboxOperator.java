@@ -32,6 +32,7 @@ public final class OutboxOperator extends AbstractStreamOperator<Void> implement
   private static final long HEARTBEAT_NS = 10_000_000_000L, GIVE_UP_NS = 60_000_000_000L;
 
   private final String jobText;
+  private final long cursorSeconds;
 
   private transient JobDocument job;
   private transient ObjectStore lake;
@@ -42,9 +43,11 @@ public final class OutboxOperator extends AbstractStreamOperator<Void> implement
   private transient ListState<Long> counts; // open episodes, late rows, missed rows
   private transient long open, late, missed;
   private transient long version, lastWriteNs;
+  private transient Long settled; // everywhere, by that version; null: nothing is
 
-  public OutboxOperator(String jobText) {
+  public OutboxOperator(String jobText, long cursorSeconds) {
     this.jobText = jobText;
+    this.cursorSeconds = cursorSeconds;
   }
 
   @Override
@@ -63,12 +66,27 @@ public final class OutboxOperator extends AbstractStreamOperator<Void> implement
   public void open() {
     job = JobDocument.parse(jobText);
     lake = ObjectStore.open(job.lake());
-    cursor = new CursorWriter(lake, job);
+    cursor = new CursorWriter(lake, job, cursorSeconds);
     waiting = new TreeMap<>();
     steps = new TreeMap<>();
     versionAt = new HashMap<>();
     version = -1;
     lastWriteNs = System.nanoTime();
+    publishAgain();
+  }
+
+  /** The last version before a silence is told too. */
+  private void publishAgain() {
+    var time = getProcessingTimeService();
+    time.registerTimer(time.getCurrentProcessingTime() + cursorSeconds * 1000, now -> {
+      publish();
+      publishAgain();
+    });
+  }
+
+  private void publish() {
+    if (version < 0) return;
+    cursor.publishIfDue(version, settled, Map.of("firing", open, "late_rows", late, "missed_rows", missed, "generation", job.generation()));
   }
 
   @Override
@@ -87,12 +105,12 @@ public final class OutboxOperator extends AbstractStreamOperator<Void> implement
     Step step = steps.get(mark.getTimestamp());
     if (step == null) return;
     version = step.version();
-    Long settled = settledEverywhere(step);
+    settled = settledEverywhere(step);
     List<Outcome> complete = drain(mark.getTimestamp());
     if (!complete.isEmpty() || (settled != null && System.nanoTime() - lastWriteNs >= HEARTBEAT_NS)) write(version, complete, settled);
     steps.headMap(mark.getTimestamp(), true).clear();
     cursor.rows(step.rows());
-    cursor.publishIfDue(version, settled, Map.of("firing", open, "late_rows", late, "missed_rows", missed, "generation", job.generation()));
+    publish();
   }
 
   private Long settledEverywhere(Step step) {
@@ -107,9 +125,9 @@ public final class OutboxOperator extends AbstractStreamOperator<Void> implement
     return out;
   }
 
-  private void write(long ofVersion, List<Outcome> outcomes, Long settled) throws IOException, InterruptedException {
+  private void write(long ofVersion, List<Outcome> outcomes, Long settledUs) throws IOException, InterruptedException {
     var object = Json.object().put("format", FORMAT);
-    if (settled != null) object.put("settled_us", settled);
+    if (settledUs != null) object.put("settled_us", settledUs);
     var transitions = object.putArray("transitions");
     outcomes.forEach(outcome -> transitions.add(Json.parse(outcome.transition, "a transition")));
     String path = "%s/_outbox/%010d-%020d-%s.json".formatted(job.pages(), job.generation(), ofVersion, UUID.randomUUID());
