@@ -13,8 +13,7 @@ std::string to_json(const rules::Transition& transition);
 // Errors: kCorrupt.
 base::Result<rules::Transition> parse_transition(std::string_view json, std::string_view name);
 
-// "firing", "resolved".
-std::string_view to_string(rules::TransitionKind kind);
+using rules::to_string;
 
 // What a receiver uses to see a second delivery: the same for every delivery of one transition, different for any other.
 // "g<generation>-<32 hex digits of SHA-256 over rule, NUL, key>-<seq>".

@@ -1,16 +1,13 @@
 // The same as codec.h, on JSON values. Only .cpp files of this folder include it.
 #pragma once
 
-#include <nlohmann/json.hpp>
-
-#include "rules/transition.h"
+#include "rules/transition_json.h"
 
 namespace headpond::notify {
 
 using Json = nlohmann::ordered_json;
 
-Json encode(const rules::Transition& transition);
-// Throws nlohmann's exceptions.
-rules::Transition decode(const Json& json);
+using rules::decode;
+using rules::encode;
 
 }  // namespace headpond::notify

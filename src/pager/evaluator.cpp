@@ -5,32 +5,13 @@
 #include "base/time.h"
 #include "rules/fold.h"
 #include "rules/key_state.h"
-#include "rules/template.h"
+#include "rules/transition_of.h"
 
 namespace headpond::pager {
 
 rules::Transition Evaluator::transition(const rules::FoldGroup& fold, const rules::Change& change, const std::string& key,
                                         base::Version version) const {
-  const rules::Rule& rule = fold.rules[static_cast<std::size_t>(change.rule)];
-  rules::Transition t;
-  t.id = {meta_.generation, rule.name, key, change.seq};
-  t.kind = change.kind;
-  t.announced = change.announced;
-  t.settles_announcement = change.settles_announcement;
-  t.send = change.boundary >= claimed_at_;
-  t.boundary = change.boundary;
-  t.began_at = change.began_at;
-  t.value = change.value;
-  t.version = version;
-  t.limit = rule.limit;
-  t.window = rule.window;
-  t.labels["alertname"] = rule.alert;
-  const auto values = rules::key_values(key);
-  for (std::size_t i = 0; i < fold.by.size() && i < values.size(); ++i) t.labels[fold.by[i].name] = values[i].value_or("");
-  const auto given = t.labels;
-  for (const auto& [name, text] : rule.labels) t.labels[name] = rules::render_template(text, given, change.value);
-  for (const auto& [name, text] : rule.annotations) t.annotations[name] = rules::render_template(text, t.labels, change.value);
-  return t;
+  return rules::transition_of(fold, change, key, {meta_.generation, claimed_at_}, version);
 }
 
 base::Result<void> Evaluator::count_open() {

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/time.h"
+#include "rules/program_words.h"
 
 namespace headpond::rules {
 namespace {
@@ -11,9 +12,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 Json predicate_json(const Predicate& p) {
-  static constexpr std::array<std::string_view, 11> kKinds = {"true",    "compare", "columns", "in", "like", "match",
-                                                              "is_null", "truth",   "and",     "or", "not"};
-  Json out = {{"kind", kKinds[static_cast<std::size_t>(p.kind)]}};
+  Json out = {{"kind", kPredicateKinds[static_cast<std::size_t>(p.kind)]}};
   if (!p.column.empty()) out["column"] = p.column;
   if (p.kind == Predicate::Kind::kCompare || p.kind == Predicate::Kind::kColumns) out["op"] = to_string(p.comparison);
   if (!p.other_column.empty()) out["other_column"] = p.other_column;
@@ -23,8 +22,7 @@ Json predicate_json(const Predicate& p) {
 }
 
 Json expression_json(const Expression& e) {
-  static constexpr std::array<std::string_view, 10> kKinds = {"number", "count", "absent", "+", "-", "*", "/", "compare", "and", "or"};
-  Json out = {{"kind", kKinds[static_cast<std::size_t>(e.kind)]}};
+  Json out = {{"kind", kExpressionKinds[static_cast<std::size_t>(e.kind)]}};
   if (e.kind == Expression::Kind::kNumber) out["number"] = e.number;
   if (e.counter >= 0) out["counter"] = e.counter;
   if (e.kind == Expression::Kind::kCompare) out["op"] = to_string(e.comparison);
@@ -33,29 +31,35 @@ Json expression_json(const Expression& e) {
 }
 
 Json rule_json(const Rule& rule) {
-  return {{"name", rule.name},
-          {"for_us", rule.hold.value()},
-          {"keep_firing_for_us", rule.keep_firing.value()},
-          {"expression", expression_json(rule.expression)},
-          {"monotone", rule.monotone},
-          {"limit", rule.limit},
-          {"labels", rule.labels},
-          {"annotations", rule.annotations}};
+  Json out = {{"name", rule.name}, {"alert", rule.alert}};
+  if (rule.id >= 0) out["id"] = rule.id;
+  out.update(Json{{"for_us", rule.hold.value()},
+                  {"keep_firing_for_us", rule.keep_firing.value()},
+                  {"expression", expression_json(rule.expression)},
+                  {"monotone", rule.monotone},
+                  {"limit", rule.limit},
+                  {"labels", rule.labels},
+                  {"annotations", rule.annotations}});
+  return out;
 }
 
 Json fold_json(const FoldGroup& fold) {
   Json out = {{"id", fold.id}, {"interval_us", fold.interval.value()}, {"lateness_us", fold.lateness.value()}};
   out["by"] = Json::array();
   for (const auto& column : fold.by) out["by"].push_back({{"name", column.name}, {"type", to_string(column.type)}});
-  for (const auto& m : fold.measures)
+  for (const auto& m : fold.measures) {
     out["measures"].push_back({{"kind", m.kind == Measure::Kind::kCount ? "count" : "presence"},
                                {"sql", m.predicate.sql()},
                                {"predicate", predicate_json(m.predicate)}});
-  for (const auto& c : fold.counters)
+    if (m.id >= 0) out["measures"].back()["id"] = m.id;
+  }
+  for (const auto& c : fold.counters) {
     out["counters"].push_back({{"measure", c.measure},
                                {"window_us", c.window.value()},
                                {"coarse_us", c.coarse.value()},
                                {"seen_within_us", c.seen_within.value()}});
+    if (c.id >= 0) out["counters"].back().update({{"id", c.id}, {"valid_from_us", c.valid_from.value()}});
+  }
   for (const auto& rule : fold.rules) out["rules"].push_back(rule_json(rule));
   return out;
 }

@@ -12,6 +12,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -118,8 +119,10 @@ CompileResult compile(const std::vector<GroupDraft>& groups, const std::vector<C
 // window/60, rounded up to a whole number of intervals.
 base::Duration coarse_slice(base::Duration window, base::Duration interval);
 
-// The IR as JSON; equal programs give equal bytes.
+// The IR as JSON; equal programs give equal bytes. Numbers given by assign_ids() are in it.
 std::string to_json(const Program& program);
+// Back again: all that folding and advancing need, without places in files. Errors: kInvalid: a newer format, or not such JSON.
+base::Result<Program> parse_program(std::string_view json);
 
 // --- small ids that outlive edits ---
 

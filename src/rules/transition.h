@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/ids.h"
@@ -11,6 +12,7 @@
 namespace headpond::rules {
 
 enum class TransitionKind { kFiring, kResolved };
+std::string_view to_string(TransitionKind kind);  // "firing", "resolved"
 
 // Identity; everything else is payload. Odd seq = firing, even = resolved; episode = (seq + 1) / 2.
 struct TransitionId {

@@ -1,6 +1,6 @@
 package io.headpond.rules;
 
-/** The C++ rule core; see docs/formats/jni.md. */
+/** The C++ rule core in this JVM; contract: docs/formats/jni.md. */
 public final class RuleCore {
   static {
     System.loadLibrary("headpond_rules");
@@ -15,8 +15,6 @@ public final class RuleCore {
   public static native String foldSql(long core, String source);
 
   public static native int[] foldShape(long core);
-
-  public static native long[] foldTimes(long core);
 
   public static native String keyJson(long core, int fold, String[] values);
 
