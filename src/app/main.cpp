@@ -74,6 +74,7 @@ void add_roles(CLI::App& app, headpond::app::UpCommand& up, int& code) {
   add("up", "run every embedded role in one process", {});
   add("ingest", "Kafka to bronze", {"ingest"});
   add("pager", "bronze to pages", {"pager"});
+  add("notify", "deliver the pages of a pager that runs on Flink", {"notify"});
   add("dashboard", "bronze to gold, each minute", {"dashboard"});
   add("billing", "bill each day when it has closed", {"billing"});
   add("serve", "the page and its API", {"serve"});

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "app/notify_role.h"
 #include "serve/server.h"
 
 namespace headpond::app {
@@ -16,6 +17,7 @@ class SystemSource final : public serve::StatusSource {
 
   base::Result<std::vector<bronze::BranchStatus>> statuses() override {
     auto all = system_.statuses();
+    std::erase_if(all, [](const auto& status) { return status.kind == kNotifier; });  // its branch's cursor is the engine's
     if (std::ranges::none_of(topology_.branches, &spec::Branch::external)) return all;
     const auto cursors = cursors_->statuses();
     if (!cursors) return all;  // what runs here is shown all the same

@@ -1,109 +1,12 @@
 #include "app/pager_role.h"
 
-#include <algorithm>
-#include <chrono>
-#include <condition_variable>
-#include <mutex>
-#include <thread>
-
+#include "app/notifier_thread.h"
 #include "app/wiring.h"
 #include "env/http.h"
-#include "notify/notifier.h"
 #include "pager/engine.h"
 
 namespace headpond::app {
 namespace {
-
-constexpr base::Duration kNotifierPoll = base::Duration::millis(10);
-constexpr base::Duration kNotifierBackoff = base::Duration::seconds(1);
-
-base::Result<std::vector<notify::TargetConfig>> targets_of(const spec::Branch& branch) {
-  std::vector<notify::TargetConfig> targets;
-  for (const auto& target : branch.notify) {
-    TRY(const auto kind, notify::parse_target_kind(target.kind));
-    targets.push_back({.name = target.name, .kind = kind, .urls = target.urls, .secret = target.secret});
-  }
-  if (targets.empty()) targets.push_back({.name = "stdout", .kind = notify::TargetKind::kStdout, .urls = {}, .secret = ""});
-  return targets;
-}
-
-// Steps a notifier on a thread of its own, opening it again when another sender had fenced it.
-class NotifierThread {
- public:
-  using Opener = std::function<base::Result<std::unique_ptr<notify::Notifier>>()>;
-  explicit NotifierThread(Opener opener) : opener_(std::move(opener)), thread_([this] { run(); }) {}
-  ~NotifierThread() { join(); }
-
-  // Stops stepping; the notifier stays for drain().
-  void join() {
-    {
-      const std::lock_guard lock(mutex_);
-      stop_ = true;
-    }
-    wake_.notify_all();
-    if (thread_.joinable()) thread_.join();
-  }
-  base::Result<void> drain() { return notifier_ ? notifier_->drain() : base::Result<void>{}; }
-
-  std::string message() const {
-    const std::lock_guard lock(mutex_);
-    return message_;
-  }
-  std::optional<base::Error> fatal() const {
-    const std::lock_guard lock(mutex_);
-    return fatal_;
-  }
-
- private:
-  bool wait(base::Duration d) {
-    std::unique_lock lock(mutex_);
-    return wake_.wait_for(lock, std::chrono::microseconds(d.value()), [this] { return stop_; });
-  }
-
-  // False: ended for good.
-  bool note(const base::Error& error) {
-    const std::lock_guard lock(mutex_);
-    message_ = error.message;
-    if (error.kind != base::ErrorKind::kInvalid && error.kind != base::ErrorKind::kCorrupt) return true;
-    fatal_ = error;
-    return false;
-  }
-
-  void note(const notify::NotifierStatus& status) {
-    const std::lock_guard lock(mutex_);
-    message_ = status.message;
-  }
-
-  void run() {
-    while (true) {
-      if (!notifier_) {
-        auto opened = opener_();
-        if (!opened) {
-          if (!note(opened.error()) || wait(kNotifierBackoff)) return;
-          continue;
-        }
-        notifier_ = std::move(*opened);
-      }
-      const auto more = notifier_->step();
-      if (more) {
-        note(notifier_->status());
-        if (wait(*more ? base::Duration(0) : kNotifierPoll)) return;
-        continue;
-      }
-      if (more.error().kind == base::ErrorKind::kFenced) notifier_.reset();
-      if (!note(more.error()) || wait(kNotifierBackoff)) return;
-    }
-  }
-
-  const Opener opener_;
-  mutable std::mutex mutex_;
-  std::condition_variable wake_;
-  bool stop_ = false;
-  std::string message_;
-  std::optional<base::Error> fatal_;
-  std::unique_ptr<notify::Notifier> notifier_;
-  std::thread thread_;
-};
 
 class PagerRole final : public Steppable {
  public:

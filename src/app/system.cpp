@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "app/notify_role.h"
 #include "app/pager_role.h"
 #include "app/wiring.h"
 #include "billing/engine.h"
@@ -15,6 +16,7 @@ namespace headpond::app {
 namespace {
 
 // Ingest and pager run at normal priority, the throughput-bound branches give way.
+constexpr base::Duration kOutboxPollLocal = base::Duration::millis(20), kOutboxPollRemote = base::Duration::millis(200);
 constexpr int kDashboardNice = 10, kBillingNice = 19;
 
 double promise_of(const spec::Topology& topology, const spec::Branch& branch) {
@@ -66,6 +68,9 @@ base::Result<std::unique_ptr<System>> System::create(Session& session, const Sel
     add({.name = "ingest", .kind = "ingest", .first_open_must_succeed = true}, ingest_factory(session, selection.accept_loss));
   for (const auto& branch : session.topology.branches) {
     const std::string kind(spec::to_string(branch.kind));
+    if (branch.kind == spec::BranchKind::kPager && branch.external() && selection.includes("notify", branch.name))
+      add({.name = branch.name, .kind = kNotifier, .idle_poll = session.lake->local_path("") ? kOutboxPollLocal : kOutboxPollRemote},
+          notify_factory(session, branch, hooks.print));
     if (!selection.includes(kind, branch.name)) continue;
     if (const auto why = plan::why_not_here(branch)) {
       if (!branch.external() || selection.branch == branch.name)

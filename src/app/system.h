@@ -16,7 +16,7 @@
 namespace headpond::app {
 
 struct Selection {
-  std::vector<std::string> kinds;  // "ingest", "pager", "dashboard", "billing"; empty = all
+  std::vector<std::string> kinds;  // "ingest", "pager", "notify", "dashboard", "billing"; empty = all
   std::string branch;              // empty = every branch of those kinds
   bool new_generation = false;     // pagers discard their state
   bool accept_loss = false;        // of records that retention deleted before ingest read them

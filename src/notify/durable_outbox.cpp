@@ -210,6 +210,11 @@ std::size_t DurableOutbox::pending() const {
   return entries_.size();
 }
 
+bool DurableOutbox::holds(const Transition& transition) const {
+  const std::lock_guard lock(mutex_);
+  return entries_.contains(Id{transition.id, transition.settles_announcement});
+}
+
 std::vector<Delivery> DurableOutbox::due(const std::string& target, std::size_t limit) const {
   const std::lock_guard lock(mutex_);
   std::vector<Delivery> result;

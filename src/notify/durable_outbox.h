@@ -48,6 +48,7 @@ class DurableOutbox final : public Outbox {
   void stage(state::WriteBatch& batch) override;
   void confirm() override;
   std::size_t pending() const override;
+  bool holds(const rules::Transition& transition) const override;
   void settled_to(base::Micros boundary) override;
   void replaying(bool on) override;
   std::vector<Delivery> due(const std::string& target, std::size_t limit) const override;

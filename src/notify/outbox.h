@@ -58,6 +58,8 @@ class Outbox {
   virtual void confirm() = 0;
   // Transitions that lack a receipt of some target.
   virtual std::size_t pending() const = 0;
+  // Whether this one does.
+  virtual bool holds(const rules::Transition& transition) const = 0;
   // Every transition up to the settled boundary `boundary` has been added. After one window beyond the claim of a new generation, pages
   // that an older generation left open and this one has not confirmed are resolved.
   virtual void settled_to(base::Micros boundary) = 0;

@@ -36,6 +36,10 @@ class StandbyOutbox final : public notify::Outbox {
     const auto* o = outbox_.load();
     return o != nullptr ? o->pending() : 0;
   }
+  bool holds(const rules::Transition& transition) const override {
+    const auto* o = outbox_.load();
+    return o != nullptr && o->holds(transition);
+  }
   void settled_to(base::Micros boundary) override {
     if (auto* o = outbox_.load()) o->settled_to(boundary);
   }

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """headpond deploy with the real binary: what refuses it and with which words, that a refusal and a dry run change nothing, that no secret is written,
-and what is handed to an engine. The engines here are doubles: an HTTP server that answers as a JobManager, and programs that note how they were called."""
+what is handed to an engine, and that a pager's pages come back. The engines here are doubles: an HTTP server that answers as a JobManager, and programs that note how they were called."""
 import http.server
 import json
 import os
@@ -236,6 +236,39 @@ def status_shows(world):
     print("  status: an external branch not started, running, not running any more")
 
 
+def notifier_delivers(world):
+    """What a job on Flink writes reaches the target by `headpond notify`, once, and its object goes."""
+    receiver = harness.Receiver()
+    world.topology.write_text(world.topology.read_text().replace("http://127.0.0.1:1/${PLANTED}", receiver.url))
+    newest = sorted((world.directory / "lake/pages/pager/_generations").glob("*.json"))[-1]
+    generation = int(newest.stem)
+    now = int(time.time() * 1e6)
+    transition = {"generation": generation, "rule": "flapping/Silent", "key": '{"host":"h1"}', "seq": 1, "kind": "firing", "announced": False,
+                  "settles_announcement": False, "send": True, "boundary": now, "began_at": now, "value": 0, "version": 12, "labels": {"alertname": "Silent"},
+                  "annotations": {}, "incomplete": [], "window": 15000000, "limit": 0, "evidence_first": -1, "evidence_last": -1, "samples": [], "sql": ""}
+    outbox = world.directory / "lake/pages/pager/_outbox"
+    outbox.mkdir(parents=True)
+
+    def put(n):
+        hidden = world.directory / f"object-{n}"
+        hidden.write_text(json.dumps({"format": 1, "settled_us": now, "transitions": [transition]}))
+        hidden.rename(outbox / f"{generation:010d}-{12:020d}-{n}.json")
+
+    put(1)
+    up = harness.Up(world.topology, world.directory / "notify.log", "notify", env=world.env)
+    try:
+        harness.wait_until(lambda: receiver.all(), 20, "the page at the webhook")
+        put(2)  # at least once
+        harness.wait_until(lambda: not list(outbox.iterdir()), 20, "the objects are removed once they have receipts")
+    finally:
+        code = up.terminate()
+    check(code == 0, f"headpond notify ended with {code}: {(world.directory / 'notify.log').read_text()}")
+    check(len(receiver.all()) == 1, f"{len(receiver.all())} pages for one transition")
+    check(json.loads(receiver.all()[0]["body"])["id"] == {"generation": generation, "rule": "flapping/Silent", "key": '{"host":"h1"}', "seq": 1}, "another page")
+    receiver.close()
+    print("  notifier: an outbox object of a job reaches the webhook once and is removed")
+
+
 def no_secrets(world):
     for path in [p for p in world.directory.rglob("*") if p.is_file() and p.name != "topology.yaml"]:
         check(SECRET.encode() not in path.read_bytes(), f"the secret stands in {path}")
@@ -250,6 +283,7 @@ def main():
         dry_run(world)
         submission(world)
         status_shows(world)
+        notifier_delivers(world)
         no_secrets(world)
     print("deploy: every refusal in its words before anything starts, commands as printed, no secret written")
 

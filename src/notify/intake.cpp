@@ -1,0 +1,146 @@
+#include "notify/intake.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "notify/codec.h"
+#include "notify/generation.h"
+
+namespace headpond::notify {
+namespace {
+
+using base::ErrorKind;
+
+constexpr int kFormat = 1;
+
+std::string folder_of(const std::string& pages_root) {
+  return pages_root + "/_outbox/";
+}
+
+// The generation an object's name begins with; 0: not one of ours.
+std::int64_t generation_of(const std::string& path, const std::string& folder) {
+  constexpr std::size_t kDigits = 10;
+  const std::string digits = path.substr(folder.size(), kDigits);
+  if (digits.size() != kDigits || digits.find_first_not_of("0123456789") != std::string::npos || !path.ends_with(".json")) return 0;
+  return std::stoll(digits);
+}
+
+struct Arrival {
+  std::vector<rules::Transition> transitions;
+  std::optional<base::Micros> settled;
+};
+
+base::Result<Arrival> parse(const std::string& text, const std::string& path) {
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  if (!json.is_object() || !json.contains("transitions") || !json["transitions"].is_array())
+    return base::fail(ErrorKind::kCorrupt,
+                      path + " is not an outbox object; move it away, its job writes what it held again after a restart");
+  if (json.value("format", 0) > kFormat)
+    return base::fail(ErrorKind::kInvalid,
+                      path + ": written in format " + std::to_string(json.value("format", 0)) + "; install a newer headpond");
+  Arrival arrival;
+  for (const auto& entry : json["transitions"]) {
+    TRY(auto transition, parse_transition(entry.dump(), path));
+    arrival.transitions.push_back(std::move(transition));
+  }
+  if (const auto settled = json.find("settled_us"); settled != json.end() && settled->is_number_integer())
+    arrival.settled = base::Micros(settled->get<std::int64_t>());
+  return arrival;
+}
+
+}  // namespace
+
+base::Result<std::unique_ptr<Intake>> Intake::open(IntakeOptions options, env::ObjectStore& lake) {
+  auto intake = std::unique_ptr<Intake>(new Intake(std::move(options), lake));
+  TRY_VOID(intake->load());
+  return intake;
+}
+
+base::Result<void> Intake::load() {
+  std::error_code error;
+  std::filesystem::create_directories(options_.local_directory, error);
+  if (error) return base::fail(ErrorKind::kInvalid, "cannot create " + options_.local_directory + ": " + error.message());
+  TRY(state_, state::Store::open(options_.local_directory));
+  TRY(const auto newest, newest_generation(lake_, options_.pages_root));
+  generation_ = newest ? newest->number : 0;
+  TRY(outbox_, open_outbox(*state_, lake_,
+                           {.pages_root = options_.pages_root,
+                            .generation = generation_,
+                            .claimed_at = newest ? newest->claimed_at : base::Micros(0),
+                            .targets = options_.targets}));
+  outbox_->replaying(true);  // until what lies there has been taken: of what waited meanwhile only the latest is news
+  return {};
+}
+
+base::Result<bool> Intake::step() {
+  TRY(const auto listed, lake_.list(folder_of(options_.pages_root)));
+  TRY(const bool more, take(listed));
+  TRY_VOID(make_durable());
+  if (!more && first_look_) {
+    outbox_->replaying(false);
+    first_look_ = false;
+  }
+  TRY_VOID(remove_done());
+  return more;
+}
+
+base::Result<bool> Intake::take(const std::vector<env::ObjectMeta>& listed) {
+  std::size_t count = 0;
+  for (const auto& object : listed) {
+    const std::int64_t generation = generation_of(object.path, folder_of(options_.pages_root));
+    if (generation == 0 || taken_.contains(object.path)) continue;
+    if (generation > generation_)
+      return base::fail(ErrorKind::kFenced, "generation " + std::to_string(generation) + " of " + options_.pages_root + " began");
+    if (count++ == options_.objects_max) return true;
+    if (generation < generation_) {
+      const std::lock_guard lock(mutex_);
+      taken_[object.path] = {};
+      continue;
+    }
+    TRY_VOID(take_one(object.path));
+  }
+  return false;
+}
+
+base::Result<void> Intake::take_one(const std::string& path) {
+  const auto text = lake_.get(path);
+  if (!text && text.error().kind == ErrorKind::kNotFound) return {};  // another notifier was done with it
+  if (!text) return std::unexpected(text.error());
+  TRY(auto arrival, parse(*text, path));
+  {
+    const std::lock_guard lock(mutex_);
+    taken_[path] = arrival.transitions;
+  }
+  outbox_->add(std::move(arrival.transitions));
+  if (arrival.settled) outbox_->settled_to(*arrival.settled);
+  return {};
+}
+
+base::Result<void> Intake::make_durable() {
+  state::WriteBatch batch;
+  outbox_->stage(batch);
+  if (batch.empty()) return {};
+  TRY_VOID(state_->write(batch));
+  outbox_->confirm();
+  return {};
+}
+
+base::Result<void> Intake::remove_done() {
+  std::vector<std::string> done;
+  for (const auto& [path, transitions] : taken_)
+    if (std::ranges::none_of(transitions, [&](const auto& t) { return outbox_->holds(t); })) done.push_back(path);
+  for (const auto& path : done) {
+    TRY_VOID(lake_.remove(path));
+    const std::lock_guard lock(mutex_);
+    taken_.erase(path);
+  }
+  return {};
+}
+
+Intake::Status Intake::status() const {
+  const std::lock_guard lock(mutex_);
+  return {generation_, taken_.size(), outbox_->pending()};
+}
+
+}  // namespace headpond::notify

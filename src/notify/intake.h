@@ -1,0 +1,72 @@
+// The outbox of a pager whose engine is elsewhere: transitions come as objects `<pages_root>/_outbox/<name>.json`, are taken over once each
+// by identity, and the objects are removed when every transition in them has its receipts. Format: docs/formats/pages.md.
+//
+//   TRY(auto intake, Intake::open(options, world));
+//   TRY(auto notifier, Notifier::open(…, intake->outbox(), …));     // on a thread of its own
+//   while (running) { TRY(bool more, intake->step()); if (!more) wait a little; }
+//
+// Any number may run: the notifier's lease decides who sends, and only who sent removes. Of an older generation than the newest claimed
+// nothing is taken: the newer one sends what is open and resolves what it does not confirm.
+// Threads: step() from one; outbox() and status() from any.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "env/object_store.h"
+#include "notify/outbox.h"
+#include "state/store.h"
+
+namespace headpond::notify {
+
+struct IntakeOptions {
+  std::string pages_root;            // "pages/<branch>"
+  std::string local_directory;       // the state store's; created; one process's alone
+  std::vector<std::string> targets;  // names
+  std::size_t objects_max = 1000;    // taken in one step
+};
+
+class Intake {
+ public:
+  // Borrows `lake`. Errors: kRetry: the store. kFenced: the local state is held by another process. kInvalid, kCorrupt.
+  static base::Result<std::unique_ptr<Intake>> open(IntakeOptions options, env::ObjectStore& lake);
+
+  // One look at the objects. True: there may be more at once. Errors: kRetry: again later; nothing is lost. kFenced: a newer generation was
+  // claimed: open again. kCorrupt, kInvalid: an object that cannot be read, by name.
+  base::Result<bool> step();
+  Outbox& outbox() { return *outbox_; }
+
+  struct Status {
+    std::int64_t generation = 0;  // 0: none was claimed yet
+    std::size_t objects = 0;      // taken, not yet removed
+    std::size_t pending = 0;      // transitions without all receipts
+  };
+  Status status() const;
+
+ private:
+  using Ids = std::vector<rules::Transition>;
+  Intake(IntakeOptions options, env::ObjectStore& lake) : options_(std::move(options)), lake_(lake) {}
+  base::Result<void> load();
+  base::Result<bool> take(const std::vector<env::ObjectMeta>& listed);
+  base::Result<void> take_one(const std::string& path);
+  base::Result<void> make_durable();
+  base::Result<void> remove_done();
+
+  const IntakeOptions options_;
+  env::ObjectStore& lake_;
+  std::unique_ptr<state::Store> state_;
+  std::unique_ptr<Outbox> outbox_;
+  std::int64_t generation_ = 0;
+  bool first_look_ = true;
+  mutable std::mutex mutex_;
+  std::map<std::string, Ids> taken_;  // by path: what has to have receipts before it is removed
+};
+
+}  // namespace headpond::notify
