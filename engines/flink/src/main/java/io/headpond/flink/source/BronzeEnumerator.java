@@ -4,8 +4,8 @@ import io.headpond.flink.JobDocument;
 import io.headpond.flink.Json;
 import io.headpond.flink.Refusal;
 import io.headpond.flink.bronze.DeltaCommit;
-import io.headpond.flink.lake.ObjectStore;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -35,6 +35,7 @@ final class BronzeEnumerator implements SplitEnumerator<Bundle, String> {
   private final TailState state;
   private final LogTail log;
   private final long startVersion;
+  private final boolean fresh;
 
   private final Map<Integer, Long> finished = new HashMap<>(); // by reader
   private final Map<Integer, TreeMap<Long, List<DeltaCommit.DataFile>>> returned = new HashMap<>();
@@ -47,14 +48,20 @@ final class BronzeEnumerator implements SplitEnumerator<Bundle, String> {
     this.settings = settings;
     this.state = state;
     this.startVersion = job.startVersion();
+    this.fresh = fresh;
     if (!state.program.equals(Json.text(job.program())))
       throw Refusal.of("this checkpoint belongs to other rules; a rule edit needs a new generation on Flink: deploy with --new-generation, or restore the rules");
-    this.log = new LogTail(job, settings, fresh);
+    this.log = new LogTail(job, settings);
     next = state.next;
   }
 
   @Override
   public void start() {
+    try {
+      if (fresh) log.refuseForgottenState();
+    } catch (IOException e) {
+      throw new UncheckedIOException("the lake does not answer", e);
+    }
     limit();
     context.callAsync(() -> log.poll(next, room), this::took, 0, settings.pollMs());
   }
@@ -161,10 +168,5 @@ final class BronzeEnumerator implements SplitEnumerator<Bundle, String> {
   @Override
   public void close() throws IOException {
     log.close();
-  }
-
-  /** For tests: the lake as this enumerator sees it. */
-  ObjectStore lake() {
-    return log.lake();
   }
 }

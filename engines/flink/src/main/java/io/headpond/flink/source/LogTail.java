@@ -26,7 +26,6 @@ final class LogTail {
 
   private final JobDocument job;
   private final SourceSettings settings;
-  private final boolean fresh;
   private final ObjectStore lake;
   private final Lease lease;
   private final ExecutorService reads =
@@ -39,16 +38,11 @@ final class LogTail {
   private volatile boolean closed;
   private long lastFoundNs = System.nanoTime();
 
-  LogTail(JobDocument job, SourceSettings settings, boolean fresh) {
+  LogTail(JobDocument job, SourceSettings settings) {
     this.job = job;
     this.settings = settings;
-    this.fresh = fresh;
     lake = ObjectStore.open(job.lake());
     lease = new Lease(lake, job.pages() + "/_leases/engine", "flink:" + UUID.randomUUID(), () -> System.nanoTime() / 1000);
-  }
-
-  ObjectStore lake() {
-    return lake;
   }
 
   /** Up to `room` versions from `next` on, those that are there. IOException: try again. Others: stop, the message says what to do. */
@@ -91,13 +85,12 @@ final class LogTail {
           "this job's state is of generation " + job.generation() + ", the newest claimed of branch " + job.branch() + " is "
               + (newest.isEmpty() ? "none" : newest.getAsLong()) + ": another state has taken over. Run it there, or deploy with --new-generation");
     }
-    if (fresh) refuseForgottenState();
     began = true;
     lastFoundNs = System.nanoTime();
   }
 
-  /** An empty state in a generation that has counted before would give its numbers a second meaning. */
-  private void refuseForgottenState() throws IOException {
+  /** An empty state in a generation that has counted before would give its numbers a second meaning. Asked before this job's first checkpoint. */
+  void refuseForgottenState() throws IOException {
     try (ObjectStore store = ObjectStore.open(job.checkpoints())) {
       String root = job.checkpointRoot().substring(job.checkpoints().length() + 1) + "/";
       Optional<String> newest = Checkpoints.newest(store, root);

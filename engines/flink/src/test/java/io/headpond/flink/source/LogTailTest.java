@@ -40,10 +40,10 @@ class LogTailTest {
     lake.put(DeltaCommit.logPath("b", version), text.getBytes(StandardCharsets.UTF_8));
   }
 
-  private LogTail tail(long generation, boolean fresh) {
+  private LogTail tail(long generation) {
     var program = Json.object().put("format", 1);
     JobDocument job = new JobDocument("t", "p", directory.toString(), "b", 30, "pages/p", directory + "/checkpoints", generation, 0, -1, program);
-    return new LogTail(job, EAGER, fresh);
+    return new LogTail(job, EAGER);
   }
 
   private static String refusal(org.junit.jupiter.api.function.Executable poll) {
@@ -56,7 +56,7 @@ class LogTailTest {
 
   @Test
   void givesWhatIsThereUpToTheRoom() throws Exception {
-    LogTail tail = tail(2, true);
+    LogTail tail = tail(2);
     assertEquals(List.of(0L, 1L, 2L), versions(tail.poll(0, 3)));
     assertEquals(List.of(3L, 4L), versions(tail.poll(3, 16)));
     assertEquals(List.of(), versions(tail.poll(5, 16)));
@@ -67,7 +67,7 @@ class LogTailTest {
   @Test
   void aHoleInTheLogStopsAndSaysWhatToDo() throws Exception {
     commit(7, 1);
-    LogTail tail = tail(2, true);
+    LogTail tail = tail(2);
     String message = refusal(() -> tail.poll(5, 16));
     assertTrue(message.contains("00000000000000000005.json is missing, though") && message.contains("00000000000000000007.json exists"), message);
     tail.close();
@@ -76,14 +76,14 @@ class LogTailTest {
   @Test
   void aNewerFormatStops() throws Exception {
     commit(5, 9);
-    LogTail tail = tail(2, true);
+    LogTail tail = tail(2);
     assertTrue(refusal(() -> tail.poll(5, 16)).contains("written in bronze format 9"));
     tail.close();
   }
 
   @Test
   void aStateThatIsNotOfTheNewestGenerationIsRefused() throws Exception {
-    LogTail tail = tail(1, false);
+    LogTail tail = tail(1);
     assertTrue(refusal(() -> tail.poll(0, 1)).contains("the newest claimed of branch p is 2"));
     tail.close();
   }
@@ -93,17 +93,22 @@ class LogTailTest {
     lake.put("checkpoints/p/g0000000002/abc/chk-9/_metadata", new byte[] {1});
     lake.put("checkpoints/p/g0000000002/abd/chk-10/_metadata", new byte[] {1});
     lake.put("checkpoints/p/g0000000002/abd/chk-11/part", new byte[] {1});
-    LogTail tail = tail(2, true);
-    assertTrue(refusal(() -> tail.poll(0, 1)).contains("chk-10"));
+    LogTail tail = tail(2);
+    assertTrue(refusal(tail::refuseForgottenState).contains("chk-10"));
     tail.close();
-    LogTail restored = tail(2, false);
-    assertEquals(1, restored.poll(0, 1).size());
-    restored.close();
+  }
+
+  @Test
+  void anEmptyStateInANewGenerationIsNot() throws Exception {
+    LogTail tail = tail(2);
+    tail.refuseForgottenState();
+    assertEquals(1, tail.poll(0, 1).size());
+    tail.close();
   }
 
   @Test
   void whoDoesNotHoldTheBranchReadsNothing() throws Exception {
-    LogTail first = tail(2, true), second = tail(2, true);
+    LogTail first = tail(2), second = tail(2);
     assertEquals(1, first.poll(0, 1).size());
     assertEquals(0, second.poll(0, 1).size());
     first.close();
