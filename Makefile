@@ -1,10 +1,10 @@
-# make build | demo | test | bench | soak     (tools/setup installs what is missing; downloads and built dependencies go to ~/.cache/headpond)
+# make build | demo | test | conformance | bench | soak     (tools/setup installs what is missing; downloads and built dependencies go to ~/.cache/headpond)
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 PYTHON := $${HEADPOND_CACHE:-$$HOME/.cache/headpond}/python/bin/python
 JOBS := $(shell nproc)
 
-.PHONY: build setup demo test bench soak format clean
+.PHONY: build setup demo test conformance bench soak format clean
 
 setup:
 	@tools/setup
@@ -19,6 +19,9 @@ demo: build
 
 test: build
 	@tests/run
+
+conformance: build
+	@$(PYTHON) tests/conformance/run.py --full
 
 bench: build
 	@build/bench/headpond_bench --out build/bench.json
