@@ -17,7 +17,8 @@ base::Result<Tail> Tail::open(env::ObjectStore& store, const std::string& table_
     TRY(const auto newest, tail.table_.latest());
     if (newest < base::Version(0))
       return base::fail(base::ErrorKind::kNotFound, "no bronze table at " + place_of(tail.table_) + " yet; `headpond ingest` creates it");
-    return missing_version(tail.table_, base::Version(0), newest);
+    first = tail.table_.read(base::Version(0));  // it may have been created between the look and the list
+    if (!first && first.error().kind == base::ErrorKind::kNotFound) return missing_version(tail.table_, base::Version(0), newest);
   }
   if (!first) return std::unexpected(std::move(first).error());
   TRY_VOID(check_first_commit(tail.table_, *first));
@@ -42,7 +43,8 @@ base::Result<std::optional<Step>> Tail::next() {
   if (!commit && commit.error().kind == base::ErrorKind::kNotFound) {
     if (++polls_in_vain_ % kPollsBetweenGapChecks == 0) {
       TRY(const auto newest, table_.latest(version_));
-      if (newest > version) return missing_version(table_, version, newest);
+      if (newest > version) commit = table_.read(version);  // it may have been committed between the look and the list
+      if (newest > version && !commit && commit.error().kind == base::ErrorKind::kNotFound) return missing_version(table_, version, newest);
     }
     return std::nullopt;
   }

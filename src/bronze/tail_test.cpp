@@ -18,6 +18,34 @@ using testing::kNow;
 using testing::part;
 using testing::TestWorld;
 
+// What a reader sees when the table is created between its first look and its list.
+class CreatedMeanwhile final : public env::ObjectStore {
+ public:
+  explicit CreatedMeanwhile(env::ObjectStore& inner) : inner_(inner) {}
+  base::Result<std::string> get(const std::string& path) override {
+    if (!listed_) return base::fail(ErrorKind::kNotFound, path);
+    return inner_.get(path);
+  }
+  base::Result<std::vector<env::ObjectMeta>> list(const std::string& prefix, const std::string& after, std::size_t limit) override {
+    listed_ = true;
+    return inner_.list(prefix, after, limit);
+  }
+  base::Result<std::string> get_range(const std::string& path, std::int64_t offset, std::int64_t length) override {
+    return inner_.get_range(path, offset, length);
+  }
+  base::Result<env::ObjectMeta> head(const std::string& path) override { return inner_.head(path); }
+  base::Result<void> put(const std::string& path, std::string_view bytes) override { return inner_.put(path, bytes); }
+  base::Result<void> put_if_absent(const std::string& path, std::string_view bytes) override { return inner_.put_if_absent(path, bytes); }
+  base::Result<void> remove(const std::string& path) override { return inner_.remove(path); }
+  base::Result<std::unique_ptr<env::WriteStream>> open_write(const std::string& path) override { return inner_.open_write(path); }
+  std::string describe() const override { return inner_.describe(); }
+  std::optional<std::string> local_path(const std::string& path) const override { return inner_.local_path(path); }
+
+ private:
+  env::ObjectStore& inner_;
+  bool listed_ = false;
+};
+
 class TailTest : public ::testing::Test {
  protected:
   // Versions 0 create, 1 names, then one of four rows each.
@@ -61,6 +89,13 @@ class TailTest : public ::testing::Test {
   TestWorld world_;
   std::unique_ptr<Writer> writer_;
 };
+
+TEST_F(TailTest, ATableCreatedBetweenTheLookAndTheListIsNotDamaged) {
+  write(3);
+  CreatedMeanwhile store(world_.store);
+  const auto tail = Tail::open(store, "bronze/logs", Version(-1));
+  EXPECT_TRUE(tail) << tail.error().message;
+}
 
 TEST_F(TailTest, OfNoTableIsNotFound) {
   stops(-1, ErrorKind::kNotFound, "no bronze table at memory://bronze/logs yet");
