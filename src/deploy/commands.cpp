@@ -50,7 +50,7 @@ std::vector<std::string> spark_submit(const PackageInput& in) {
   if (in.tools.spark_jars.empty())
     argv.insert(argv.end(), {"--packages", kSparkPackages});
   else
-    argv.insert(argv.end(), {"--jars", in.tools.spark_jars});
+    argv.insert(argv.end(), {"--jars", in.tools.spark_jars + "/*.jar"});
   argv.insert(argv.end(), {"--properties-file", in.directory + "/spark.conf", "--load-spark-defaults",
                            in.tools.engines + "/spark/" + std::string(spark_script(branch)), "--job", in.directory + "/job.json"});
   return argv;
