@@ -3,6 +3,7 @@ package io.headpond.flink.pager;
 import io.headpond.flink.FoldTimes;
 import io.headpond.flink.JobDocument;
 import io.headpond.flink.Json;
+import io.headpond.flink.Outbox;
 import io.headpond.flink.lake.ObjectStore;
 import io.headpond.flink.source.Step;
 import java.io.IOException;
@@ -11,7 +12,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
-import java.util.UUID;
 import org.apache.flink.api.common.state.ListState;
 import org.apache.flink.api.common.state.ListStateDescriptor;
 import org.apache.flink.api.common.typeinfo.Types;
@@ -28,7 +28,6 @@ import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
  */
 public final class OutboxOperator extends AbstractStreamOperator<Void> implements OneInputStreamOperator<Outcome, Void> {
   private static final long serialVersionUID = 1;
-  private static final int FORMAT = 1;
   private static final long HEARTBEAT_NS = 10_000_000_000L, GIVE_UP_NS = 60_000_000_000L;
 
   private final String jobText;
@@ -126,12 +125,8 @@ public final class OutboxOperator extends AbstractStreamOperator<Void> implement
   }
 
   private void write(long ofVersion, List<Outcome> outcomes, Long settledUs) throws IOException, InterruptedException {
-    var object = Json.object().put("format", FORMAT);
-    if (settledUs != null) object.put("settled_us", settledUs);
-    var transitions = object.putArray("transitions");
-    outcomes.forEach(outcome -> transitions.add(Json.parse(outcome.transition, "a transition")));
-    String path = "%s/_outbox/%010d-%020d-%s.json".formatted(job.pages(), job.generation(), ofVersion, UUID.randomUUID());
-    byte[] bytes = Json.bytes(object);
+    String path = Outbox.path(job, ofVersion);
+    byte[] bytes = Outbox.object(outcomes.stream().map(outcome -> Json.parse(outcome.transition, "a transition")).toList(), settledUs);
     long giveUp = System.nanoTime() + GIVE_UP_NS;
     for (long waitMs = 50; ; waitMs = Math.min(2 * waitMs, 2000)) {
       try {

@@ -1,5 +1,6 @@
 package io.headpond.flink.source;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.headpond.flink.JobDocument;
 import io.headpond.flink.Json;
 import io.headpond.flink.Refusal;
@@ -34,6 +35,7 @@ final class BronzeEnumerator implements SplitEnumerator<Bundle, String> {
   private final SourceSettings settings;
   private final TailState state;
   private final LogTail log;
+  private final PipelineWatch watch;
   private final long startVersion;
   private final boolean fresh;
 
@@ -52,6 +54,7 @@ final class BronzeEnumerator implements SplitEnumerator<Bundle, String> {
     if (!state.program.equals(Json.text(job.program())))
       throw Refusal.of("this checkpoint belongs to other rules; a rule edit needs a new generation on Flink: deploy with --new-generation, or restore the rules");
     this.log = new LogTail(job, settings);
+    watch = new PipelineWatch(job, state.watch, System.nanoTime() / 1000);
     next = state.next;
   }
 
@@ -64,6 +67,16 @@ final class BronzeEnumerator implements SplitEnumerator<Bundle, String> {
     }
     limit();
     context.callAsync(() -> log.poll(next, room), this::took, 0, settings.pollMs());
+    tell(1); // what a restored checkpoint holds
+  }
+
+  private void tell(long checkpoint) {
+    List<ObjectNode> transitions = watch.toTell(checkpoint);
+    if (transitions.isEmpty()) return;
+    context.callAsync(() -> log.tell(transitions, state.next - 1), (done, error) -> {
+      if (error == null) watch.told(transitions); // else with the next checkpoint
+      else LOG.warn("the lake does not answer: {}", error.getMessage());
+    });
   }
 
   /** How many versions may be read now. Those up to the start are only replayed. */
@@ -92,6 +105,8 @@ final class BronzeEnumerator implements SplitEnumerator<Bundle, String> {
         throw Refusal.of("bronze version " + commit.version() + ": " + e.getMessage() + "; run `headpond audit`");
       }
     }
+    if (log.reading() && (room > 0 || !commits.isEmpty()))
+      watch.looked(!commits.isEmpty(), state.next - 1, System.nanoTime() / 1000, System.currentTimeMillis() * 1000);
     next = state.next;
     limit();
   }
@@ -155,6 +170,7 @@ final class BronzeEnumerator implements SplitEnumerator<Bundle, String> {
   public String snapshotState(long checkpoint) {
     long everywhere = finishedByAll();
     finishedAt.put(checkpoint, everywhere);
+    state.watch = watch.snapshot(checkpoint);
     return Json.text(state.toJson(everywhere));
   }
 
@@ -163,6 +179,7 @@ final class BronzeEnumerator implements SplitEnumerator<Bundle, String> {
     Long everywhere = finishedAt.get(checkpoint);
     finishedAt.headMap(checkpoint, true).clear();
     if (everywhere != null) state.open.headMap(everywhere, true).clear();
+    tell(checkpoint);
   }
 
   @Override

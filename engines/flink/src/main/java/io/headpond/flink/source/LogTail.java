@@ -1,6 +1,8 @@
 package io.headpond.flink.source;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.headpond.flink.JobDocument;
+import io.headpond.flink.Outbox;
 import io.headpond.flink.Refusal;
 import io.headpond.flink.bronze.DeltaCommit;
 import io.headpond.flink.lake.Generations;
@@ -34,7 +36,8 @@ final class LogTail {
         thread.setDaemon(true);
         return thread;
       });
-  private boolean began, waiting;
+  private boolean waiting;
+  private volatile boolean began;
   private volatile boolean closed;
   private long lastFoundNs = System.nanoTime();
 
@@ -61,6 +64,17 @@ final class LogTail {
     if (!out.isEmpty()) lastFoundNs = System.nanoTime();
     else lookForHole(next);
     return out;
+  }
+
+  /** This job holds the branch and reads its log. */
+  boolean reading() {
+    return began;
+  }
+
+  /** Puts transitions of the engine itself into the outbox. */
+  synchronized Void tell(List<ObjectNode> transitions, long version) throws IOException {
+    lake.put(Outbox.path(job, version), Outbox.object(transitions, null));
+    return null;
   }
 
   private boolean holds() throws IOException {

@@ -23,6 +23,7 @@ final class TailState {
   List<DeltaCommit.Column> columns = List.of();
   Long smallestUs; // running maximum of the smallest unstalled clock; null: nothing settles yet
   long sinceRise = 0;
+  JsonNode watch; // of PipelineWatch, as last stored; null: nothing yet
   final TreeMap<Long, Step> open = new TreeMap<>();
 
   TailState(String program) {
@@ -56,6 +57,7 @@ final class TailState {
     ObjectNode out = Json.object().put("format", FORMAT).put("program", program).put("next", next).put("smallest_us", smallestUs).put("since_rise", sinceRise);
     out.set("clock", clock.toJson());
     out.set("columns", Bundle.columnsJson(columns));
+    out.set("pipeline", watch);
     ArrayNode steps = out.putArray("open");
     open.tailMap(finished, false).values().forEach(step -> steps.add(step.toJson()));
     return out;
@@ -68,6 +70,7 @@ final class TailState {
     state.next = json.get("next").asLong();
     state.smallestUs = Step.optionalLong(json.get("smallest_us"));
     state.sinceRise = json.get("since_rise").asLong();
+    state.watch = json.hasNonNull("pipeline") ? json.get("pipeline") : null;
     state.clock = TableClock.fromJson(json.get("clock"));
     state.columns = Bundle.columns(json.get("columns"));
     json.get("open").forEach(s -> {
