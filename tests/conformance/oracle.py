@@ -4,6 +4,7 @@ import bisect
 import collections
 import datetime
 import json
+import operator
 import pathlib
 import urllib.parse
 
@@ -57,20 +58,43 @@ class Rows(Index):
 
 
 class Rule(FastRule):
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.asked = list(dict.fromkeys([*self.by, *(c for atom in self.atoms for c in columns_of(atom[1]))])) or ["error"]
+        self.values, self.seen, self.tracks = operator.itemgetter(*self.asked), {}, {}
+
     def index(self, rows):
         return rows
 
-    def take(self, index, row):
-        for n, atom in enumerate(self.atoms):
-            if holds(atom[1], row) is not True:
-                continue
-            if atom[0] == "absent":
-                bisect.insort(index.presence[n], (self.known_at(row), self.floor(row["ts"])))
-            elif row["arrival"] - row["ts"] <= self.lateness:
-                bisect.insort(index.times[n], row["ts"])
-            else:
-                continue
-            index.first_ts = row["ts"] if index.first_ts is None else min(index.first_ts, row["ts"])
+    def what(self, row, out):
+        """The row's track, and which of the rule's atoms it matches: [(atom, whether it is an absent)]."""
+        key = json.dumps({c: row[c] if row[c] is None else str(row[c]) for c in self.by}, separators=(",", ":"), ensure_ascii=False)
+        if key not in self.tracks:
+            self.tracks[key] = Track(self, key, out)
+            self.tracks[key].rows = Rows()
+        matches = [(n, atom[0] == "absent") for n, atom in enumerate(self.atoms) if holds(atom[1], row) is True]
+        return self.tracks[key].rows, matches
+
+    def take(self, row, out):
+        values = self.values(row)
+        if values not in self.seen:
+            self.seen[values] = self.what(row, out)
+        index, matches = self.seen[values]
+        ts = row["ts"]
+        late = row["arrival"] - ts > self.lateness
+        for n, absent in matches:
+            if absent:
+                bisect.insort(index.presence[n], (self.known_at(row), self.floor(ts)))
+            elif not late:
+                bisect.insort(index.times[n], ts)
+            if (absent or not late) and (index.first_ts is None or ts < index.first_ts):
+                index.first_ts = ts
+
+
+def columns_of(predicate):
+    if predicate[0] in ("and", "or", "not"):
+        return [c for part in predicate[1:] for c in columns_of(part)]
+    return [] if predicate[0] == "true" else [predicate[1]]
 
 
 def transitions(directory, lake, full):
@@ -104,23 +128,17 @@ class Group:
     def __init__(self, specs, interval, lateness, out):
         self.i, self.lateness, self.out = interval, lateness, out
         self.rules = [Rule(spec, interval, lateness) for spec in specs]
-        self.tracks, self.settled, self.newest = {}, None, None
+        self.settled, self.newest = None, None
 
     def version(self, rows, low, stalled, number):
-        for row in rows:
-            for rule in self.rules:
-                values = tuple(row[c] for c in rule.by)
-                track = self.tracks.get((rule.name, values))
-                if track is None:
-                    key = json.dumps({c: v if v is None else str(v) for c, v in zip(rule.by, values)}, separators=(",", ":"), ensure_ascii=False)
-                    track = self.tracks[rule.name, values] = Track(rule, key, self.out)
-                    track.rows = Rows()
-                rule.take(track.rows, row)
+        for rule in self.rules:
+            for row in rows:
+                rule.take(row, self.out)
         if low is None:
             return
         to = (low - self.lateness) // self.i * self.i
         to = to if self.settled is None else max(to, self.settled)
-        for track in self.tracks.values():
+        for track in [track for rule in self.rules for track in rule.tracks.values()]:
             if track.rows.first_ts is None:
                 continue
             first = track.rows.first_ts // self.i * self.i + self.i

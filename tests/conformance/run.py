@@ -20,6 +20,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import compare
 import dumps
 import embedded
+import flink_engine
 import oracle
 import recorded
 from harness import Failed, check, headpond  # noqa: E402
@@ -81,7 +82,7 @@ def cut_answers(work, lake, facts, full):
     return {"pager": (counts, problems)}
 
 
-ENGINES = {"embedded": embedded.answers, "cut": cut_answers}
+ENGINES = {"embedded": embedded.answers, "cut": cut_answers, "flink": flink_engine.answers}
 
 
 def verdict(name, answers, found, reference, definition):
