@@ -67,7 +67,7 @@ Role::Factory notify_factory(Session& session, const spec::Branch& branch, std::
                                   .local_directory = session.data_directory + "/" + branch.name + "/outbox",
                                   .targets = {}};
     for (const auto& target : targets) options.targets.push_back(target.name);
-    TRY(auto intake, notify::Intake::open(std::move(options), *session.lake));
+    TRY(auto intake, notify::Intake::open(std::move(options), *session.lake, *session.failpoints));
     auto role = std::make_unique<NotifyRole>(session, branch, std::move(intake));
     role->start(targets, print);
     return role;

@@ -51,8 +51,8 @@ base::Result<Arrival> parse(const std::string& text, const std::string& path) {
 
 }  // namespace
 
-base::Result<std::unique_ptr<Intake>> Intake::open(IntakeOptions options, env::ObjectStore& lake) {
-  auto intake = std::unique_ptr<Intake>(new Intake(std::move(options), lake));
+base::Result<std::unique_ptr<Intake>> Intake::open(IntakeOptions options, env::ObjectStore& lake, env::Failpoints& failpoints) {
+  auto intake = std::unique_ptr<Intake>(new Intake(std::move(options), lake, failpoints));
   TRY_VOID(intake->load());
   return intake;
 }
@@ -75,6 +75,7 @@ base::Result<void> Intake::load() {
 
 base::Result<bool> Intake::step() {
   TRY(const auto listed, lake_.list(folder_of(options_.pages_root)));
+  if (!listed.empty()) failpoints_.reach("notify.after_list");
   TRY(const bool more, take(listed));
   TRY_VOID(make_durable());
   if (!more && first_look_) {
@@ -131,6 +132,7 @@ base::Result<void> Intake::remove_done() {
   for (const auto& [path, transitions] : taken_)
     if (std::ranges::none_of(transitions, [&](const auto& t) { return outbox_->holds(t); })) done.push_back(path);
   for (const auto& path : done) {
+    failpoints_.reach("notify.before_delete");
     TRY_VOID(lake_.remove(path));
     const std::lock_guard lock(mutex_);
     taken_.erase(path);

@@ -1,7 +1,7 @@
 // The outbox of a pager whose engine is elsewhere: transitions come as objects `<pages_root>/_outbox/<name>.json`, are taken over once each
 // by identity, and the objects are removed when every transition in them has its receipts. Format: docs/formats/pages.md.
 //
-//   TRY(auto intake, Intake::open(options, world));
+//   TRY(auto intake, Intake::open(options, lake, failpoints));
 //   TRY(auto notifier, Notifier::open(…, intake->outbox(), …));     // on a thread of its own
 //   while (running) { TRY(bool more, intake->step()); if (!more) wait a little; }
 //
@@ -20,6 +20,7 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "env/failpoints.h"
 #include "env/object_store.h"
 #include "notify/outbox.h"
 #include "state/store.h"
@@ -35,8 +36,8 @@ struct IntakeOptions {
 
 class Intake {
  public:
-  // Borrows `lake`. Errors: kRetry: the store. kFenced: the local state is held by another process. kInvalid, kCorrupt.
-  static base::Result<std::unique_ptr<Intake>> open(IntakeOptions options, env::ObjectStore& lake);
+  // Borrows both. Errors: kRetry: the store. kFenced: the local state is held by another process. kInvalid, kCorrupt.
+  static base::Result<std::unique_ptr<Intake>> open(IntakeOptions options, env::ObjectStore& lake, env::Failpoints& failpoints);
 
   // One look at the objects. True: there may be more at once. Errors: kRetry: again later; nothing is lost. kFenced: a newer generation was
   // claimed: open again. kCorrupt, kInvalid: an object that cannot be read, by name.
@@ -52,7 +53,8 @@ class Intake {
 
  private:
   using Ids = std::vector<rules::Transition>;
-  Intake(IntakeOptions options, env::ObjectStore& lake) : options_(std::move(options)), lake_(lake) {}
+  Intake(IntakeOptions options, env::ObjectStore& lake, env::Failpoints& failpoints)
+      : options_(std::move(options)), lake_(lake), failpoints_(failpoints) {}
   base::Result<void> load();
   base::Result<bool> take(const std::vector<env::ObjectMeta>& listed);
   base::Result<void> take_one(const std::string& path);
@@ -61,6 +63,7 @@ class Intake {
 
   const IntakeOptions options_;
   env::ObjectStore& lake_;
+  env::Failpoints& failpoints_;
   std::unique_ptr<state::Store> state_;
   std::unique_ptr<Outbox> outbox_;
   std::int64_t generation_ = 0;

@@ -58,7 +58,7 @@ class IntakeTest : public testing::Test {
   }
 
   void open() {
-    auto opened = Intake::open({.pages_root = "pages/p", .local_directory = directory + "/outbox", .targets = {"out"}}, lake);
+    auto opened = Intake::open({.pages_root = "pages/p", .local_directory = directory + "/outbox", .targets = {"out"}}, lake, failpoints);
     ASSERT_TRUE(opened) << opened.error().message;
     intake = std::move(*opened);
     NotifierOptions options{
@@ -192,6 +192,83 @@ TEST_F(IntakeTest, AnObjectThatCannotBeReadIsNamed) {
   ASSERT_TRUE(lake.put("pages/p/_outbox/0000000001-00000000000000000001-x.json", R"({"format":2,"transitions":[]})"));
   EXPECT_EQ(intake->step().error().message,
             "pages/p/_outbox/0000000001-00000000000000000001-x.json: written in format 2; install a newer headpond");
+}
+
+// The branch's engine was this binary: it paged, and its generation ends. The job's first object is of generation 2.
+class MovedBranchTest : public IntakeTest {
+ protected:
+  // What the embedded engine and its notifier made of `transitions`, on another machine.
+  void embedded(std::vector<Transition> transitions) {
+    const std::string elsewhere = directory + "/embedded";
+    std::filesystem::create_directories(elsewhere);
+    auto state = *state::Store::open(elsewhere + "/state");
+    const auto newest = *newest_generation(lake, "pages/p");
+    auto outbox = *open_outbox(
+        *state, lake, {.pages_root = "pages/p", .generation = newest->number, .claimed_at = newest->claimed_at, .targets = {"out"}});
+    NotifierOptions options{
+        .branch = "p", .pages_root = "pages/p", .local_directory = elsewhere + "/notify", .table_interval = base::Duration(0)};
+    auto sender = *Notifier::open(options, {{"out", TargetKind::kStdout, {}, ""}}, *outbox,
+                                  {lake, clock, random, http, failpoints, [this](const std::string& page) { pages.push_back(page); }});
+    outbox->add(std::move(transitions));
+    for (int i = 0; i < 5; ++i) ASSERT_TRUE(sender->step());
+    ASSERT_TRUE(sender->drain());
+    ASSERT_EQ(outbox->pending(), 0u);
+  }
+
+  std::string statuses(std::int64_t of_generation) {
+    std::string text;
+    const auto objects_read = read_receipts(lake, "pages/p", {}).value();
+    for (const auto& object : objects_read)
+      for (const auto& receipt : object.receipts)
+        if (receipt.transition.id.generation == of_generation)
+          text += std::to_string(receipt.transition.id.seq) + " " + std::string(to_string(receipt.status)) + ";";
+    return text;
+  }
+};
+
+TEST_F(MovedBranchTest, AnOpenPageGoesOnAndTheNextFiringArrives) {
+  embedded({change(1)});
+  ASSERT_EQ(pages.size(), 1u);
+  claim();
+  open();
+  write(1, {change(1)});  // what stands open at the claim is repeated
+  settle();
+  EXPECT_EQ(pages.size(), 1u) << "the target has this page";
+  write(2, {change(2)});
+  settle();
+  EXPECT_EQ(pages.size(), 2u);
+  write(3, {change(3)});
+  settle();
+  EXPECT_EQ(pages.size(), 3u) << "embedded fired, the branch moved, it fires again: the page has to arrive";
+  EXPECT_EQ(statuses(2), "1 confirmed;2 delivered;3 delivered;");
+  EXPECT_EQ(left(), 0u);
+}
+
+TEST_F(MovedBranchTest, WhatEmbeddedResolvedFiresAnewThoughItsNumbersBeginAgain) {
+  embedded({change(1)});
+  embedded({change(2)});
+  ASSERT_EQ(pages.size(), 2u);
+  claim();
+  open();
+  write(1, {change(1)});
+  settle();
+  EXPECT_EQ(pages.size(), 3u);
+  EXPECT_EQ(statuses(2), "1 delivered;");
+}
+
+TEST_F(MovedBranchTest, BothEndAlikeWhereTheNotifierLosesItsDiskAfterEachObject) {
+  embedded({change(1)});
+  claim();
+  for (int seq = 1; seq <= 3; ++seq) {
+    open();
+    write(seq, {change(seq)});
+    settle();
+    close();
+    std::filesystem::remove_all(directory + "/outbox");
+    clock.advance(base::Duration::minutes(1));
+  }
+  EXPECT_EQ(pages.size(), 3u);
+  EXPECT_EQ(statuses(2), "1 confirmed;2 delivered;3 delivered;");
 }
 
 }  // namespace
