@@ -6,24 +6,17 @@
 #include "app/console.h"
 #include "app/session.h"
 #include "bronze/audit.h"
+#include "bronze/view.h"
+#include "env/scan_path.h"
 
 namespace headpond::app {
 namespace {
 
 // Reads one bronze file through DuckDB, in file order.
-bronze::RowReader row_reader(Session& session, sql::Engine& engine) {
-  return [&session, &engine](const std::string& path, const std::function<void(const bronze::RowFact&)>& visit) -> base::Result<void> {
-    const auto local = session.lake->local_path(session.paths.bronze + "/" + path);
-    if (!local)
-      return base::fail(base::ErrorKind::kInvalid,
-                        "audit --deep reads bronze in a directory only; this lake is " + session.lake->describe());
-    const auto columns = engine.query(fmt::format("SELECT * FROM read_parquet({}) LIMIT 0", sql::quote_literal(*local)));
-    if (!columns) return std::unexpected(columns.error());
-    const bool has_tenant = std::find(columns->names.begin(), columns->names.end(), "tenant") != columns->names.end();
-    TRY(const auto result,
-        engine.query(fmt::format("SELECT source, kafka_partition, kafka_offset, record_index, arrival, {}, bytes, error IS NOT NULL, raw "
-                                 "FROM read_parquet({})",
-                                 has_tenant ? "tenant" : "NULL", sql::quote_literal(*local))));
+bronze::RowReader row_reader(Session& session, sql::Engine& engine, std::vector<delta::Field> schema) {
+  return [&session, &engine, schema = std::move(schema)](const std::string& path,
+                                                         const std::function<void(const bronze::RowFact&)>& visit) -> base::Result<void> {
+    TRY(const auto result, engine.query(bronze::row_facts_query(env::scan_path(*session.lake, session.paths.bronze + "/" + path), schema)));
     for (const auto& row : result.rows) {
       bronze::RowFact fact;
       fact.partition = {row[0].as_text(), base::PartitionId(static_cast<std::int32_t>(row[1].as_int()))};
@@ -85,9 +78,15 @@ int run_audit(const CommonOptions& options, bool deep) {
   int code = kOk;
   auto session = Session::open(options, code);
   if (!session) return code;
-  auto engine = sql::Engine::open({.threads = 2, .memory_bytes = 2ll << 30, .spill_directory = ""});
+  auto engine = sql::Engine::open({.threads = 2, .memory_bytes = 2ll << 30, .spill_directory = ""}, session->lake.get());
   if (!engine) return complain(engine.error());
-  const auto report = bronze::audit(*session->lake, session->paths.bronze, deep ? row_reader(*session, **engine) : bronze::RowReader{});
+  bronze::RowReader rows;
+  if (deep) {
+    const auto snapshot = delta::Table(*session->lake, session->paths.bronze).snapshot();
+    if (!snapshot) return complain(snapshot.error());
+    rows = row_reader(*session, **engine, snapshot->metadata.schema);
+  }
+  const auto report = bronze::audit(*session->lake, session->paths.bronze, rows);
   if (!report) return complain(report.error());
   if (options.json)
     fmt::print("{}\n", to_json(*report));

@@ -9,6 +9,7 @@
 #include "base/time.h"
 #include "bronze/view.h"
 #include "delta/log.h"
+#include "env/scan_path.h"
 
 namespace headpond::app {
 namespace {
@@ -31,7 +32,7 @@ std::string relation(const delta::Table& table, const delta::Snapshot& snapshot,
       const auto found = add.partition_values.find(partition_column);
       if (found == add.partition_values.end() || found->second != value) continue;
     }
-    if (const auto local = table.store().local_path(table.path(path))) groups[add.partition_values].push_back(*local);
+    groups[add.partition_values].push_back(env::scan_path(table.store(), table.path(path)));
   }
   std::string sql;
   for (const auto& [values, files] : groups) {
@@ -103,7 +104,8 @@ std::string json_result(const sql::ResultSet& result) {
 }  // namespace
 
 base::Result<std::unique_ptr<sql::Engine>> open_lake_views(Session& session) {
-  TRY(auto engine, sql::Engine::open({.threads = 2, .memory_bytes = 2ll << 30, .spill_directory = session.data_directory + "/sql-spill"}));
+  TRY(auto engine, sql::Engine::open({.threads = 2, .memory_bytes = 2ll << 30, .spill_directory = session.data_directory + "/sql-spill"},
+                                     session.lake.get()));
   if (const auto view = bronze::open_view(*session.lake, session.paths.bronze)) {
     TRY_VOID(engine->query("CREATE VIEW bronze AS SELECT * FROM " + view->relation));
   } else if (view.error().kind != base::ErrorKind::kNotFound) {

@@ -282,8 +282,7 @@ base::Result<std::string> bronze_relation(const World& world, base::Micros day) 
   TRY(const auto view, bronze::open_view(world.lake, world.paths.bronze));
   std::vector<bronze::DataFile> files;
   std::ranges::copy_if(view.files, std::back_inserter(files), [&](const auto& file) { return file.ingest_date == base::format_day(day); });
-  TRY(const auto paths, bronze::local_paths(world.lake, world.paths.bronze, files));
-  return bronze::scan_expression(paths, view.schema);
+  return bronze::scan_expression(bronze::scan_paths(world.lake, world.paths.bronze, files), view.schema);
 }
 
 base::Result<std::unique_ptr<sql::Engine>> open_sql(const World& world) {
@@ -293,7 +292,8 @@ base::Result<std::unique_ptr<sql::Engine>> open_sql(const World& world) {
   // A spill directory of its own: another run may spill at the same time.
   return sql::Engine::open({.threads = world.threads,
                             .memory_bytes = world.memory_bytes,
-                            .spill_directory = world.local_directory + "/spill-" + hex16(world.random.next())});
+                            .spill_directory = world.local_directory + "/spill-" + hex16(world.random.next())},
+                           &world.lake);
 }
 
 base::Result<void> require_closed(const DayBook& book, base::Micros day) {

@@ -6,6 +6,7 @@
 #include "billing/certificate.h"
 #include "billing/sha256.h"
 #include "billing/test_world.h"
+#include "env/fake_remote.h"
 
 namespace headpond::billing {
 namespace {
@@ -49,6 +50,28 @@ TEST(RunDay, PricesAClosedDayIntoTablesReportAndCertificate) {
             "2026-11-24,closed,globex,million_events,1,0.000160000,1000.000000000,0.16,USD\r\n");
   EXPECT_EQ(result->total, "0.81");
   EXPECT_EQ(result->top.front().tenant, "acme");
+}
+
+TEST(RunDay, ALakeThatIsNoFolderIsReadThroughItsStore) {
+  TestLake lake;
+  lake.fill_two_days();
+  const auto expected = run_day(lake.settings, lake.world(), day("2026-11-24"), false);
+  ASSERT_TRUE(expected) << expected.error().message;
+  const auto text = lake.read(expected->csv);
+  // The same day again: tables are read, computed and compared through the store alone.
+  env::RemoteStore remote(*lake.store);
+  const auto world = lake.world();
+  const auto again = run_day(lake.settings,
+                             {.lake = remote,
+                              .paths = world.paths,
+                              .clock = world.clock,
+                              .random = world.random,
+                              .failpoints = world.failpoints,
+                              .local_directory = world.local_directory},
+                             day("2026-11-24"), false);
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_TRUE(again->stored_before);
+  EXPECT_EQ(lake.read(again->csv), text);
 }
 
 TEST(RunDay, ARerunOfAClosedDayWritesNothingAndComesToTheSame) {

@@ -9,6 +9,7 @@
 #include "billing/calculation.h"
 #include "billing/certificate.h"
 #include "delta/upload.h"
+#include "env/scan_path.h"
 
 namespace headpond::billing {
 namespace {
@@ -64,21 +65,17 @@ std::int64_t day_number(base::Micros day) {
 base::Result<StoredDay> stored_in(const World& world, const std::string& root, const delta::Snapshot& snapshot, const Settings& settings,
                                   std::string_view table, base::Micros day) {
   StoredDay stored;
-  std::vector<std::string> local;
+  std::vector<std::string> files;
   for (const auto& [path, add] : snapshot.files) {
     const auto value = add.partition_values.find("day");
     if (value == add.partition_values.end() || value->second != base::format_day(day)) continue;
-    const auto file = world.lake.local_path(root + "/" + path);
-    if (!file)
-      return base::fail(base::ErrorKind::kInvalid,
-                        world.lake.describe() + ": billing reads its tables from a local directory only; use one");
     stored.files.push_back(root + "/" + path);
-    local.push_back(*file);
+    files.push_back(env::scan_path(world.lake, root + "/" + path));
   }
   const auto txn = snapshot.txns.find(app_id(settings, table));
   stored.committed = txn != snapshot.txns.end() && txn->second >= day_number(day);
   const std::string columns(columns_of(table));
-  stored.relation = local.empty() ? empty_relation(table) : "(SELECT " + columns + " FROM read_parquet(" + sql::list_literal(local) + "))";
+  stored.relation = files.empty() ? empty_relation(table) : "(SELECT " + columns + " FROM read_parquet(" + sql::list_literal(files) + "))";
   return stored;
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "env/scan_path.h"
+
 namespace headpond::bronze {
 namespace {
 
@@ -33,7 +35,7 @@ std::string under(const std::string& root, const std::string& path) {
 
 }  // namespace
 
-std::string scan_expression(const std::vector<std::string>& local_paths, const std::vector<delta::Field>& schema) {
+std::string scan_expression(const std::vector<std::string>& paths, const std::vector<delta::Field>& schema) {
   std::string shown, empty;
   for (const auto& field : schema) {
     const auto name = quoted(field.name, '"');
@@ -43,10 +45,10 @@ std::string scan_expression(const std::vector<std::string>& local_paths, const s
     empty += "NULL::" + stored_type(field.type) + " AS " + name;
   }
   auto out = "(SELECT " + shown + " FROM (SELECT * FROM (SELECT " + empty + ") WHERE false";
-  if (!local_paths.empty()) {
+  if (!paths.empty()) {
     // The empty relation in front fixes names and types; the optimizer drops it.
     out += " UNION ALL BY NAME SELECT * FROM read_parquet([";
-    for (std::size_t i = 0; i < local_paths.size(); ++i) out += (i == 0 ? "" : ", ") + quoted(local_paths[i], '\'');
+    for (std::size_t i = 0; i < paths.size(); ++i) out += (i == 0 ? "" : ", ") + quoted(paths[i], '\'');
     out += "], hive_partitioning=true, hive_types={'ingest_date': DATE}, union_by_name=true)";
   }
   return out + "))";
@@ -56,23 +58,16 @@ std::string raw_expression(std::string_view relation) {
   return relation.empty() ? "raw" : std::string(relation) + ".raw";
 }
 
-std::string row_facts_query(const std::string& local_path, const std::vector<delta::Field>& schema) {
+std::string row_facts_query(const std::string& path, const std::vector<delta::Field>& schema) {
   const bool has_tenant = std::ranges::any_of(schema, [](const auto& f) { return f.name == "tenant" && f.type == "string"; });
   return std::string("SELECT source, kafka_partition, kafka_offset, record_index, arrival, ") + (has_tenant ? "tenant" : "NULL::VARCHAR") +
-         ", bytes, error IS NOT NULL, " + raw_expression() + " FROM " + scan_expression({local_path}, schema);
+         ", bytes, error IS NOT NULL, " + raw_expression() + " FROM " + scan_expression({path}, schema);
 }
 
-base::Result<std::vector<std::string>> local_paths(const env::ObjectStore& store, const std::string& table_root,
-                                                   const std::vector<DataFile>& files) {
+std::vector<std::string> scan_paths(const env::ObjectStore& store, const std::string& table_root, const std::vector<DataFile>& files) {
   std::vector<std::string> out;
   out.reserve(files.size());
-  for (const auto& file : files) {
-    auto path = store.local_path(under(table_root, file.path));
-    if (!path)
-      return base::fail(base::ErrorKind::kInvalid, "SQL reads bronze from a local directory only, this lake is " + store.describe() +
-                                                       "; copy the table to a directory");
-    out.push_back(std::move(*path));
-  }
+  for (const auto& file : files) out.push_back(env::scan_path(store, under(table_root, file.path)));
   return out;
 }
 
@@ -89,8 +84,7 @@ base::Result<View> open_view(env::ObjectStore& store, const std::string& table_r
     view.files.push_back(std::move(file));
   }
   std::ranges::stable_sort(view.files, {}, &DataFile::arrival_min);
-  TRY(const auto paths, local_paths(store, table_root, view.files));
-  view.relation = scan_expression(paths, view.schema);
+  view.relation = scan_expression(scan_paths(store, table_root, view.files), view.schema);
   return view;
 }
 

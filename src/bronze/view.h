@@ -24,19 +24,18 @@ namespace headpond::bronze {
 // A parenthesised relation over these Parquet files: all columns of `schema` in its order (tail.metadata().schema, or schema_fields(…) of
 // the topology's columns), NULL where a file is older than a column, times as TIMESTAMP (µs, UTC), `ingest_date` as DATE. Without files:
 // the same columns and no rows. Requires: each path lies in a folder `ingest_date=<day>`, as a bronze table lays them out.
-std::string scan_expression(const std::vector<std::string>& local_paths, const std::vector<delta::Field>& schema);
+std::string scan_expression(const std::vector<std::string>& paths, const std::vector<delta::Field>& schema);
 
 // The payload of a row as the producer sent it, NULL where it is not kept: every query obtains it through this expression only, so that a
 // packed form can take its place. `relation` is the alias of the bronze relation, empty if there is only one.
 std::string raw_expression(std::string_view relation = "");
 
-// A query over one local file whose rows are RowFacts (bronze/audit.h), in file order: source, kafka_partition, kafka_offset, record_index,
+// A query over one file whose rows are RowFacts (bronze/audit.h), in file order: source, kafka_partition, kafka_offset, record_index,
 // arrival (µs), tenant (text, NULL), bytes, error (boolean), raw (bytes, NULL).
-std::string row_facts_query(const std::string& local_path, const std::vector<delta::Field>& schema);
+std::string row_facts_query(const std::string& path, const std::vector<delta::Field>& schema);
 
-// The local files of these data files, in their order. Errors: kInvalid: the store is not a local directory.
-base::Result<std::vector<std::string>> local_paths(const env::ObjectStore& store, const std::string& table_root,
-                                                   const std::vector<DataFile>& files);
+// What an sql::Engine over this lake reads these data files as, in their order.
+std::vector<std::string> scan_paths(const env::ObjectStore& store, const std::string& table_root, const std::vector<DataFile>& files);
 
 struct View {
   base::Version version;        // it shows the table as of this version
@@ -46,7 +45,7 @@ struct View {
 };
 
 // All live rows as of `version` (default: newest).
-// Errors: kNotFound: no such table (yet). kInvalid: not a local directory, not a bronze table, a newer format. kRetry. kCorrupt.
+// Errors: kNotFound: no such table (yet). kInvalid: not a bronze table, a newer format. kRetry. kCorrupt.
 base::Result<View> open_view(env::ObjectStore& store, const std::string& table_root, std::optional<base::Version> version = std::nullopt);
 
 }  // namespace headpond::bronze

@@ -80,8 +80,8 @@ base::Result<void> BatchWriter::roll() {
     const auto next = std::ranges::lower_bound(minutes, first.value() - reach);
     return next != minutes.end() && *next <= last.value() + reach;
   };
-  TRY(const auto rollup_files, gold_.files("rollup", touches));
-  TRY(const auto histogram_files, gold_.files("histogram", touches));
+  const auto rollup_files = gold_.files("rollup", touches);
+  const auto histogram_files = gold_.files("histogram", touches);
   TRY_VOID(sql_.query(rolling_sql(rollups_, rollup_files, histogram_files)));
   return {};
 }

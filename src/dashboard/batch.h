@@ -22,7 +22,7 @@ struct BatchRange {
   std::int64_t batch_id = 0;
   base::PositionVector before, after;
   base::Version first_version{-1}, last_version{-1};
-  std::vector<std::string> files;    // local Parquet files of bronze that hold the rows (and perhaps others)
+  std::vector<std::string> files;    // Parquet files of bronze, as bronze::scan_paths() names them, that hold the rows (and perhaps others)
   std::vector<delta::Field> schema;  // of bronze
   base::Micros started_at;
 };

@@ -21,7 +21,7 @@ TEST(RangeScan, HoldsExactlyTheRowsBeyondOneVectorUpToTheOther) {
     range.before = std::move(before);
     range.after = std::move(after);
     range.schema = view->schema;
-    range.files = *bronze::local_paths(*bronze.store, BronzeFixture::kRoot, view->files);
+    range.files = bronze::scan_paths(*bronze.store, BronzeFixture::kRoot, view->files);
     auto result = bronze.sql->query(
         "SELECT coalesce(string_agg(kafka_partition || ':' || kafka_offset, ' ' ORDER BY kafka_partition, kafka_offset), '') FROM " +
         range_scan(range));

@@ -104,14 +104,15 @@ base::Result<void> BatchEngine::start(const Rollups& rollups) {
     return base::fail(base::ErrorKind::kInvalid,
                       "cannot create " + world_.local_directory + ": " + error.message() + "; the dashboard needs it for spilling");
   TRY(sql_, sql::Engine::open(
-                {.threads = limits_.threads, .memory_bytes = limits_.memory_bytes, .spill_directory = world_.local_directory + "/spill"}));
+                {.threads = limits_.threads, .memory_bytes = limits_.memory_bytes, .spill_directory = world_.local_directory + "/spill"},
+                &world_.lake));
   TRY(auto gold, Gold::open(world_.lake, world_.paths.gold(name_), name_, rollups_, world_.clock, world_.random, *sql_));
   gold_.emplace(std::move(gold));
   return load_admitted();
 }
 
 base::Result<void> BatchEngine::load_admitted() {
-  TRY(const auto files, gold_->files("key"));
+  const auto files = gold_->files("key");
   TRY_VOID(sql_->query(create_admitted_sql()));
   if (files.empty()) return {};
   TRY_VOID(sql_->query("INSERT INTO admitted SELECT DISTINCT rollup, key FROM read_parquet(" + sql::list_literal(files) +
@@ -182,7 +183,7 @@ void BatchEngine::schedule_next() {
 }
 
 base::Result<BatchRange> BatchEngine::fix_range() {
-  TRY(auto files, bronze::local_paths(world_.lake, world_.paths.bronze, pending_.files));
+  auto files = bronze::scan_paths(world_.lake, world_.paths.bronze, pending_.files);
   return BatchRange{.batch_id = gold_->last().batch_id + 1,
                     .before = gold_->last().positions,
                     .after = tail_->clock().positions(),

@@ -5,6 +5,7 @@
 #include "bronze/view.h"
 #include "dashboard/bronze_fixture.h"
 #include "dashboard/gold.h"
+#include "env/fake_remote.h"
 
 namespace headpond::dashboard {
 namespace {
@@ -139,6 +140,17 @@ TEST_F(EngineTest, BatchesBeginOnWholeMinutesOfTheWallClock) {
   EXPECT_EQ(engine->status().figures.at("pending_rows"), 7);
   bronze.clock.set(at("12:01:00"));
   run(*engine);
+  EXPECT_EQ(number("SELECT count(*) FROM " + gold("batch")), 2);
+  expect_gold_equals_bronze();
+}
+
+TEST_F(EngineTest, ALakeThatIsNoFolderIsReadThroughItsStore) {
+  env::RemoteStore remote(*bronze.store);
+  for (int restart = 0; restart < 2; ++restart) {
+    auto engine = open(remote);
+    bronze.commit(some_rows(restart == 0 ? "11:59" : "12:01"), at(restart == 0 ? "12:00:00" : "12:02:00"));
+    next_minute(*engine);
+  }
   EXPECT_EQ(number("SELECT count(*) FROM " + gold("batch")), 2);
   expect_gold_equals_bronze();
 }

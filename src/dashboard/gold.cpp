@@ -6,6 +6,7 @@
 
 #include "base/time.h"
 #include "delta/upload.h"
+#include "env/scan_path.h"
 
 namespace headpond::dashboard {
 namespace {
@@ -139,22 +140,14 @@ base::Result<void> Gold::read_last() {
   // The newest batch is in the file tagged with the greatest id, or in one that another engine wrote without tags.
   std::vector<std::string> candidates;
   const delta::AddFile* newest = nullptr;
-  const auto local = [&](const delta::AddFile& add) -> base::Result<void> {
-    auto path = store_->local_path(table_.path(add.path));
-    if (!path)
-      return base::fail(base::ErrorKind::kInvalid,
-                        "a dashboard reads its gold table from a local directory only, this lake is " + store_->describe());
-    candidates.push_back(std::move(*path));
-    return {};
-  };
   for (const auto& [path, add] : snapshot_.files) {
     if (!is_kind(add, "batch")) continue;
     const auto id = tag(add, kBatchTag);
-    if (!id) TRY_VOID(local(add));
+    if (!id) candidates.push_back(env::scan_path(*store_, table_.path(add.path)));
     if (id && (!newest || *id > *tag(*newest, kBatchTag))) newest = &add;
   }
   if (newest && tag(*newest, kBatchTag) == last_.batch_id && candidates.empty()) return {};
-  if (newest) TRY_VOID(local(*newest));
+  if (newest) candidates.push_back(env::scan_path(*store_, table_.path(newest->path)));
   last_ = {};
   if (candidates.empty()) return {};
   TRY(const auto result, sql_->query("SELECT batch_id, positions_after, last_version FROM read_parquet(" + sql::list_literal(candidates) +
@@ -167,18 +160,13 @@ base::Result<void> Gold::read_last() {
   return {};
 }
 
-base::Result<std::vector<std::string>> Gold::files(std::string_view kind,
-                                                   const std::function<bool(base::Micros, base::Micros)>& touches) const {
+std::vector<std::string> Gold::files(std::string_view kind, const std::function<bool(base::Micros, base::Micros)>& touches) const {
   std::vector<std::string> paths;
   for (const auto& [path, add] : snapshot_.files) {
     if (!is_kind(add, kind)) continue;
     const auto first = tag(add, kFirstTag), last = tag(add, kLastTag);
     if (touches && first && last && !touches(base::Micros(*first), base::Micros(*last))) continue;
-    auto local = store_->local_path(table_.path(path));
-    if (!local)
-      return base::fail(base::ErrorKind::kInvalid,
-                        "a dashboard reads its gold table from a local directory only, this lake is " + store_->describe());
-    paths.push_back(std::move(*local));
+    paths.push_back(env::scan_path(*store_, table_.path(path)));
   }
   return paths;
 }

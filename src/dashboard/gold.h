@@ -51,10 +51,10 @@ class Gold {
   const std::string& id() const { return snapshot_.metadata.id; }
   base::Version version() const { return snapshot_.version; }
 
-  // Local paths of the live files of `kind`; with `touches`, only those whose [first, last] minute it accepts (files that do not say are
-  // in).
-  base::Result<std::vector<std::string>> files(std::string_view kind,
-                                               const std::function<bool(base::Micros first, base::Micros last)>& touches = {}) const;
+  // What the sql::Engine reads the live files of `kind` as; with `touches`, only those whose [first, last] minute it accepts (files that do
+  // not say are in).
+  std::vector<std::string> files(std::string_view kind,
+                                 const std::function<bool(base::Micros first, base::Micros last)>& touches = {}) const;
 
   // A local Parquet file becomes a file of `kind` that the next commit() may add. `first`, `last`: its span of minutes, if it has one.
   base::Result<delta::AddFile> upload(const std::string& local_file, std::string_view kind, std::int64_t batch_id, std::int64_t rows,

@@ -223,7 +223,8 @@ class PagerEngine final : public Engine {
     evidence_ = std::make_unique<Evidence>(world_.lake, bronze_root_, std::min(reach, base::Duration::hours(2)));
     TRY(sql_,
         sql::Engine::open(
-            {.threads = settings_.threads, .memory_bytes = settings_.memory_bytes, .spill_directory = world_.local_directory + "/spill"}));
+            {.threads = settings_.threads, .memory_bytes = settings_.memory_bytes, .spill_directory = world_.local_directory + "/spill"},
+            &world_.lake));
     last_batch_ = last_checkpoint_ = last_version_seen_ = world_.clock.monotonic();
     return {};
   }
@@ -268,7 +269,7 @@ class PagerEngine final : public Engine {
   base::Result<void> consume(const bronze::Step& step) {
     evidence_->add(step);
     const auto fields = schema();
-    TRY(const auto paths, bronze::local_paths(world_.lake, bronze_root_, step.files));
+    const auto paths = bronze::scan_paths(world_.lake, bronze_root_, step.files);
     TRY(auto folded, fold_rows(*sql_, rules_->program().folds, paths, fields));
     count_rows(step, folded);
     int samples_left = kSamplesPerVersionMax;

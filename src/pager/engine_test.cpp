@@ -10,6 +10,7 @@
 #include "bronze/writer.h"
 #include "columns/batch.h"
 #include "env/fake.h"
+#include "env/fake_remote.h"
 #include "env/real.h"
 
 namespace headpond::pager {
@@ -170,6 +171,17 @@ TEST_F(PagerEngineTest, ABurstIsPagedFromItsVersionWithItsEvidence) {
   EXPECT_NE(page.samples[0].find("\"status\":500"), std::string::npos) << page.samples[0];
   EXPECT_NE(page.sql.find("headpond sql \"SELECT * FROM bronze WHERE ts >= TIMESTAMP '"), std::string::npos) << page.sql;
   EXPECT_NE(page.sql.find("\\\"host\\\" = 'h1'"), std::string::npos) << page.sql;
+}
+
+TEST_F(PagerEngineTest, ALakeThatIsNoFolderIsReadThroughItsStore) {
+  env::RemoteStore remote(*lake);
+  for (std::int64_t s = 0; s < 3; ++s) commit({{s}, {s}}, s + 1);
+  engine = std::move(*Engine::open(topology, branch, {{"r.yaml", rules_file(kBurst)}},
+                                   {remote, {"", kRoot}, clock, random, failpoints, directory + "/remote"}));
+  const auto found = pages();
+  EXPECT_EQ(text(found), "g/Burst{\"host\":\"h1\"}#1@2");
+  ASSERT_FALSE(found.empty());
+  EXPECT_EQ(found[0].samples.size(), 3u) << "evidence is read through the store, too";
 }
 
 TEST_F(PagerEngineTest, WhatSettledBeforeTheClaimIsRecordedAndWhatFiresAtItIsSent) {

@@ -5,6 +5,7 @@
 
 #include "base/time.h"
 #include "bronze/view.h"
+#include "env/scan_path.h"
 #include "rules/fold.h"
 
 namespace headpond::pager {
@@ -63,8 +64,8 @@ void Evidence::fill(rules::Transition& transition, const rules::FoldGroup& fold,
     transition.evidence_first = it->version;
     if (transition.evidence_last.value() < 0) transition.evidence_last = it->version;
     if (it->ts_min >= last) continue;
-    const auto path = store_.local_path(table_root_.empty() ? it->path : table_root_ + "/" + it->path);
-    if (path && sources.size() < kSampleFilesMax) sources.push_back({*path, it->rows});
+    if (sources.size() < kSampleFilesMax)
+      sources.push_back({env::scan_path(store_, table_root_.empty() ? it->path : table_root_ + "/" + it->path), it->rows});
   }
   const std::string where = rules::rows_condition(fold, rule, transition.id.key, first, transition.boundary);
   transition.sql = "headpond sql " + shell_quoted("SELECT * FROM bronze WHERE " + where + " ORDER BY ts DESC LIMIT 100");

@@ -19,7 +19,7 @@ struct Folded {
   std::vector<std::int64_t> late;                           // by measure: late rows that matched
 };
 
-// One Folded per fold group of `folds`. `paths` are local Parquet files of bronze.
+// One Folded per fold group of `folds`. `paths` are Parquet files of bronze, as bronze::scan_paths() names them.
 // Errors: kInvalid: a rule names what the rows cannot answer. kRetry: memory, I/O.
 base::Result<std::vector<Folded>> fold_rows(sql::Engine& sql, const std::vector<rules::FoldGroup>& folds,
                                             const std::vector<std::string>& paths, const std::vector<delta::Field>& schema);

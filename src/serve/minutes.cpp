@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "base/time.h"
+#include "env/scan_path.h"
 
 namespace headpond::serve {
 namespace {
@@ -163,10 +164,7 @@ base::Result<void> Minutes::load(const std::vector<const delta::AddFile*>& files
     const auto kind = kind_of(*add);
     const bool wanted = kind == "batch" || ((kind == "rollup" || kind == "histogram") && !ends_before(*add, from));
     if (!wanted) continue;
-    auto local = store_.local_path(gold_.path(add->path));
-    if (!local)
-      return base::fail(base::ErrorKind::kInvalid, "the page reads gold from a local directory only, this lake is " + store_.describe());
-    by_kind[kind].push_back(std::move(*local));
+    by_kind[kind].push_back(env::scan_path(store_, gold_.path(add->path)));
   }
   if (!by_kind.empty()) {
     TRY_VOID(sql_.query("BEGIN TRANSACTION"));

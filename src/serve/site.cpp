@@ -74,7 +74,8 @@ Site::Site(const Sources& sources, std::unique_ptr<sql::Engine> sql)
     : sources_(sources), sql_(std::move(sql)), topology_(topology_json(sources.topology)) {}
 
 base::Result<std::unique_ptr<Site>> Site::open(const Sources& sources, std::int64_t memory_bytes) {
-  TRY(auto sql, sql::Engine::open({.threads = 1, .memory_bytes = memory_bytes, .spill_directory = sources.local_directory + "/spill"}));
+  TRY(auto sql, sql::Engine::open({.threads = 1, .memory_bytes = memory_bytes, .spill_directory = sources.local_directory + "/spill"},
+                                  &sources.lake));
   std::unique_ptr<Site> site(new Site(sources, std::move(sql)));
   for (const auto& branch : sources.topology.branches) {
     switch (branch.kind) {

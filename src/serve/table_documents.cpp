@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/time.h"
+#include "env/scan_path.h"
 #include "serve/documents.h"
 
 namespace headpond::serve {
@@ -58,8 +59,7 @@ constexpr const char* kTransitions =
 base::Result<std::string> pages_json(const delta::Table& table, const delta::Snapshot& snapshot, sql::Engine& sql, int limit) {
   Json json{{"version", snapshot.version.value()}, {"firing", Json::array()}, {"recent", Json::array()}};
   std::vector<std::string> files;
-  for (const auto& [path, add] : snapshot.files)
-    if (auto local = table.store().local_path(table.path(path))) files.push_back(std::move(*local));
+  for (const auto& [path, add] : snapshot.files) files.push_back(env::scan_path(table.store(), table.path(path)));
   if (files.empty()) return dump(json);
   const auto transitions = "(" + std::string(kTransitions) + "read_parquet(" + sql::list_literal(files) +
                            ", union_by_name = true, hive_partitioning = false) GROUP BY generation, rule, key, seq)";

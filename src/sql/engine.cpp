@@ -2,6 +2,9 @@
 
 #include <duckdb.h>
 
+#include <duckdb/main/capi/capi_internal.hpp>
+
+#include "sql/lake_files.h"
 #include "sql/vector.h"
 
 namespace headpond::sql {
@@ -59,7 +62,7 @@ class DuckEngine final : public Engine {
     duckdb_close(&database_);
   }
 
-  base::Result<void> start(const Limits& limits);
+  base::Result<void> start(const Limits& limits, env::ObjectStore* lake);
   base::Result<ResultSet> query(std::string_view text) override;
   base::Result<void> for_each(std::string_view text, const std::function<bool(const std::vector<Value>&)>& row) override;
   void interrupt() override { duckdb_interrupt(connection_); }
@@ -73,7 +76,7 @@ class DuckEngine final : public Engine {
   duckdb_connection connection_ = nullptr;
 };
 
-base::Result<void> DuckEngine::start(const Limits& limits) {
+base::Result<void> DuckEngine::start(const Limits& limits, env::ObjectStore* lake) {
   duckdb_config config = nullptr;
   if (duckdb_create_config(&config) == DuckDBError) return base::fail(base::ErrorKind::kRetry, "DuckDB: cannot make a configuration");
   // Nothing is ever downloaded, and an empty temp_directory means that a query beyond its memory fails instead of filling the working
@@ -98,6 +101,11 @@ base::Result<void> DuckEngine::start(const Limits& limits) {
     return base::fail(base::ErrorKind::kRetry, "cannot open DuckDB: " + text);
   }
   if (duckdb_connect(database_, &connection_) == DuckDBError) return base::fail(base::ErrorKind::kRetry, "cannot connect to DuckDB");
+  if (lake != nullptr) {
+    // The C interface has no file systems; behind its handle stands the C++ database.
+    const auto* wrapper = reinterpret_cast<duckdb::DatabaseWrapper*>(database_);
+    wrapper->database->GetFileSystem().RegisterSubSystem(lake_files(*lake));
+  }
   TRY_VOID(query("SET TimeZone = 'UTC'"));
   return {};
 }
@@ -175,9 +183,9 @@ base::Result<void> DuckEngine::for_each(std::string_view text, const std::functi
 
 }  // namespace
 
-base::Result<std::unique_ptr<Engine>> Engine::open(const Limits& limits) {
+base::Result<std::unique_ptr<Engine>> Engine::open(const Limits& limits, env::ObjectStore* lake) {
   auto engine = std::make_unique<DuckEngine>();
-  TRY_VOID(engine->start(limits));
+  TRY_VOID(engine->start(limits, lake));
   return engine;
 }
 

@@ -18,6 +18,10 @@
 #include "base/ids.h"
 #include "base/result.h"
 
+namespace headpond::env {
+class ObjectStore;
+}
+
 namespace headpond::sql {
 
 struct Limits {
@@ -47,7 +51,8 @@ struct ResultSet {
 
 class Engine {
  public:
-  static base::Result<std::unique_ptr<Engine>> open(const Limits& limits);
+  // With `lake` (borrowed, outlives the engine) queries may read its objects as "lake://<path>": see env::scan_path().
+  static base::Result<std::unique_ptr<Engine>> open(const Limits& limits, env::ObjectStore* lake = nullptr);
   virtual ~Engine() = default;
 
   // Runs one or several statements; returns the last one's rows.
