@@ -24,6 +24,10 @@ add_library(hp_rdkafka INTERFACE)
 target_include_directories(hp_rdkafka SYSTEM INTERFACE "${HEADPOND_CACHE}/librdkafka/include")
 target_link_libraries(hp_rdkafka INTERFACE "${HEADPOND_CACHE}/librdkafka/lib/librdkafka.a" PkgConfig::zstd OpenSSL::SSL OpenSSL::Crypto z m dl Threads::Threads)
 
+# The object_store crate behind a C ABI; its sources are src/env/object_store_abi.
+add_library(hp_object_store INTERFACE)
+target_link_libraries(hp_object_store INTERFACE "${HEADPOND_CACHE}/object_store/libheadpond_object_store.a" m dl Threads::Threads)
+
 add_library(hp_duckdb SHARED IMPORTED)
 if(EXISTS "${HEADPOND_CACHE}/duckdb/lib/libduckdb.so")
   set_target_properties(hp_duckdb PROPERTIES IMPORTED_LOCATION "${HEADPOND_CACHE}/duckdb/lib/libduckdb.so" IMPORTED_NO_SONAME ON)

@@ -59,7 +59,7 @@ TEST(RunDay, ALakeThatIsNoFolderIsReadThroughItsStore) {
   ASSERT_TRUE(expected) << expected.error().message;
   const auto text = lake.read(expected->csv);
   // The same day again: tables are read, computed and compared through the store alone.
-  env::RemoteStore remote(*lake.store);
+  env::FakeRemoteStore remote(*lake.store);
   const auto world = lake.world();
   const auto again = run_day(lake.settings,
                              {.lake = remote,

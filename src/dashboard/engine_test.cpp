@@ -145,7 +145,7 @@ TEST_F(EngineTest, BatchesBeginOnWholeMinutesOfTheWallClock) {
 }
 
 TEST_F(EngineTest, ALakeThatIsNoFolderIsReadThroughItsStore) {
-  env::RemoteStore remote(*bronze.store);
+  env::FakeRemoteStore remote(*bronze.store);
   for (int restart = 0; restart < 2; ++restart) {
     auto engine = open(remote);
     bronze.commit(some_rows(restart == 0 ? "11:59" : "12:01"), at(restart == 0 ? "12:00:00" : "12:02:00"));

@@ -10,9 +10,9 @@
 
 namespace headpond::env {
 
-class RemoteStore final : public ObjectStore {
+class FakeRemoteStore final : public ObjectStore {
  public:
-  explicit RemoteStore(ObjectStore& inner) : inner_(inner) {}  // borrowed
+  explicit FakeRemoteStore(ObjectStore& inner) : inner_(inner) {}  // borrowed
 
   base::Result<std::string> get(const std::string& path) override { return inner_.get(path); }
   base::Result<std::string> get_range(const std::string& path, std::int64_t offset, std::int64_t length) override {

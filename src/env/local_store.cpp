@@ -404,12 +404,11 @@ base::Result<std::unique_ptr<ObjectStore>> open_local_store(const std::string& d
 }
 
 base::Result<std::unique_ptr<ObjectStore>> open_store(const std::string& location) {
-  for (const std::string_view scheme : {"s3://", "s3a://", "gs://", "abfs://", "abfss://", "az://", "http://", "https://"}) {
-    if (location.starts_with(scheme)) {
-      return fail(ErrorKind::kInvalid, location + ": this version of headpond keeps its lake in a local directory only; " +
-                                           "name one, e.g. /var/lib/headpond or file:///var/lib/headpond");
-    }
-  }
+  if (is_remote(location)) return open_remote_store(location);
+  if (location.starts_with("http://") || location.starts_with("https://"))
+    return fail(ErrorKind::kInvalid, location +
+                                         ": a lake is a directory, s3://bucket/…, gs://bucket/… or abfss://…; the endpoint of an S3 "
+                                         "that is not Amazon's is AWS_ENDPOINT_URL");
   if (location.starts_with("file://")) return open_local_store(location.substr(std::string_view("file://").size()));
   return open_local_store(location);
 }

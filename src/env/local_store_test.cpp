@@ -156,7 +156,7 @@ TEST(OpenLocalStore, SaysWhyADirectoryCannotBeUsed) {
   ASSERT_FALSE(in_proc);
   EXPECT_EQ(in_proc.error().kind, ErrorKind::kInvalid);
   EXPECT_NE(in_proc.error().message.find("cannot create directory /proc/headpond-lake"), std::string::npos) << in_proc.error().message;
-  EXPECT_EQ(open_store("s3://bucket/lake").error().kind, ErrorKind::kInvalid);
+  EXPECT_EQ(open_store("https://bucket.example/lake").error().kind, ErrorKind::kInvalid);
 }
 
 TEST(Failpoints, LogsEachHitAndKillsAtTheOneNamed) {

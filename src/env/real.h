@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 #include "env/clock.h"
@@ -19,7 +20,14 @@ std::unique_ptr<Random> real_random();  // the kernel's; threads: any
 // Errors: kInvalid: it cannot be created or written, and why.
 base::Result<std::unique_ptr<ObjectStore>> open_local_store(const std::string& directory);
 
-// Opens what a topology's `location` names: a directory or file://… . s3://, gs:// and abfss:// are refused with kInvalid.
+// s3://bucket/prefix, gs://bucket/prefix, az://container/prefix or abfss://container@account…/prefix. Endpoint and credentials come from
+// the usual environment (AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, …). Tried on S3; GCS and Azure are the same crate, not yet tried.
+// A store without conditional writes is refused (asked by one small object, _headpond/put-if-absent, which stays).
+// Errors: kInvalid: the location, or such a store. kRetry: unreachable, no such bucket, not permitted (the message says which).
+base::Result<std::unique_ptr<ObjectStore>> open_remote_store(const std::string& location);
+bool is_remote(std::string_view location);
+
+// Opens what a topology's `location` names: a directory, file://…, or a remote store as above.
 base::Result<std::unique_ptr<ObjectStore>> open_store(const std::string& location);
 
 // Failpoints from HEADPOND_FAILPOINT ("name:N", several separated by ','); each hit of any name is also appended, one line each, to the

@@ -174,7 +174,7 @@ TEST_F(PagerEngineTest, ABurstIsPagedFromItsVersionWithItsEvidence) {
 }
 
 TEST_F(PagerEngineTest, ALakeThatIsNoFolderIsReadThroughItsStore) {
-  env::RemoteStore remote(*lake);
+  env::FakeRemoteStore remote(*lake);
   for (std::int64_t s = 0; s < 3; ++s) commit({{s}, {s}}, s + 1);
   engine = std::move(*Engine::open(topology, branch, {{"r.yaml", rules_file(kBurst)}},
                                    {remote, {"", kRoot}, clock, random, failpoints, directory + "/remote"}));
