@@ -113,7 +113,8 @@ class Recorder {
     return remember(std::move(written));
   }
 
-  // The partition's rows until `reach`, and a clock: mostly `reach`, now and then only the last row's arrival.
+  // The partition's rows until `reach`, and a clock: mostly `reach`, now and then only the last row's arrival; at the end `reach`,
+  // so that other commits end with the same clocks.
   base::Result<void> take(columns::Batch& batch, Written& written, bronze::CommitRequest& request, int p, std::int64_t reach) {
     const auto& rows = rows_[static_cast<std::size_t>(p)];
     auto& next = next_[p];
@@ -126,7 +127,7 @@ class Recorder {
       add_row(batch, p, next);
     }
     auto& last = clocks_[p];
-    const auto proven = next > first && roll(4) == 0 ? rows[next - 1].arrival : reach;
+    const auto proven = reach < time_.end && next > first && roll(4) == 0 ? rows[next - 1].arrival : reach;
     last = std::max({last, proven, next > first ? rows[next - 1].arrival : 0});
     written_ += static_cast<std::int64_t>(next - first);
     if (next > first) written.parts.push_back({p, {first, next}});

@@ -10,6 +10,7 @@ sys.path[:0] = [str(ROOT / "tests" / "oracle"), str(ROOT / "tests" / "e2e")]
 import pager_oracle  # noqa: E402
 
 PAGER, DASHBOARD, BILLING = "pager", "dash", "bill"
+MAX_KEYS = 35  # fewer than hosts
 SMALL = ["--events", "45000", "--seconds", "420"]
 FULL = ["--events", "1300000", "--seconds", "1320"]
 ALL = ["true"]
@@ -77,7 +78,7 @@ bronze:
 branches:
   - {{name: pager, kind: pager, serves: [on-call], reads: bronze, rhythm: stream, rules: rules.yaml,
      state: {{store: rocksdb, checkpoints: {lake}/checkpoints}}, engine: {pager}}}
-  - {{name: dash, kind: dashboard, serves: [live-ops], reads: bronze, rhythm: micro-batch, trigger: 1m, window: 5m, max_keys: 35, engine: {dashboard},
+  - {{name: dash, kind: dashboard, serves: [live-ops], reads: bronze, rhythm: micro-batch, trigger: 1m, window: 5m, max_keys: {max_keys}, engine: {dashboard},
      rollups: [{{name: by_service, by: [service, severity], measures: [duration_ms, status]}}, {{name: by_host, by: [host], measures: [duration_ms]}}]}}
   - {{name: bill, kind: billing, serves: [finance], reads: bronze, rhythm: batch, schedule: "0 2 * * *", price_book: prices.yaml, engine: {billing}{billing_extra}}}
 expect: {{events_per_day: 50e6, peak_to_mean: 2.5, bytes_per_event: 430, partitions: 4, cores: 2}}
@@ -100,7 +101,7 @@ prices:
 def write_topology(directory, lake, full, pager="embedded", dashboard="embedded", billing="embedded", billing_extra=""):
     directory = pathlib.Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "topology.yaml").write_text(TOPOLOGY.format(lake=lake, pager=pager, dashboard=dashboard, billing=billing, billing_extra=billing_extra))
+    (directory / "topology.yaml").write_text(TOPOLOGY.format(lake=lake, max_keys=MAX_KEYS, pager=pager, dashboard=dashboard, billing=billing, billing_extra=billing_extra))
     (directory / "rules.yaml").write_text(rules_yaml(full))
     (directory / "prices.yaml").write_text(PRICES)
     return directory / "topology.yaml"
