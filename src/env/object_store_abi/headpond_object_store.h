@@ -49,7 +49,7 @@ typedef struct {
  * from the environment. No request is made. NULL: refused (kHpInvalid), see failure. */
 hp_store* hp_store_open(hp_text url, hp_sink failure);
 void hp_store_close(hp_store* store);
-/* Asks the store for one object under the root, without retries: is it there, are we let in? */
+/* Asks the store for one object under the root: is it there, are we let in? */
 int hp_store_check(hp_store* store, hp_sink failure);
 
 /* length -1: the whole object. A range beyond the end yields what there is. */

@@ -125,7 +125,7 @@ impl Store {
 
     pub async fn check(&self) -> Result<()> {
         let options = PaginatedListOptions { max_keys: Some(1), ..Default::default() };
-        let listed = self.once.list_paginated(Some(&self.prefix), options).await;
+        let listed = self.client.list_paginated(Some(&self.prefix), options).await;
         listed.map(|_| ()).map_err(|e| match self.failed("use", "", &e) {
             Failure { status: failure::NOT_FOUND, .. } => {
                 Failure { status: failure::RETRY, message: format!("cannot use {}: the bucket {} does not exist; create it or correct the location", self.place.root, self.place.bucket) }
