@@ -7,7 +7,7 @@
 
 namespace headpond::deploy {
 
-inline constexpr const char* kSparkPackages = "io.delta:delta-spark_4.1_2.13:4.4.0,org.apache.hadoop:hadoop-aws:3.5.0";
+inline constexpr const char* kSparkPackages = "io.delta:delta-spark_4.2_2.13:4.4.0,org.apache.hadoop:hadoop-aws:3.5.0";
 inline constexpr const char* kLog4jCli = R"(rootLogger.level = WARN
 rootLogger.appenderRef.console.ref = Console
 appender.console.name = Console

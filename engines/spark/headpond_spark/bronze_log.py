@@ -1,0 +1,95 @@
+"""What bronze's log says about its versions: ranges with their rows and gaps, clocks, stalled partitions. docs/formats/bronze.md."""
+import json
+
+from .lake import Missing
+
+FORMAT = 1
+
+
+class NewerFormat(Exception):
+    """Bronze was written by a newer Headpond."""
+
+
+class BronzeLog:
+    """Folds the log version by version. `positions`, `smallest_clock()` and `rows_by_range` are as of `version`."""
+
+    def __init__(self, objects, root):
+        self.objects, self.root = objects, root
+        self.version = -1
+        self.source = None
+        self.clocks = {}    # (source, partition) → µs, of the partitions in force; None = has none yet
+        self.stalled = set()
+        self.ranges = {}    # (source, partition) → [(first, last, rows, version)], rising
+        self.schema = {}    # column → Delta type
+
+    def advance(self):
+        """Reads what has been committed since."""
+        while True:
+            try:
+                text = self.objects.get(f"{self.root}/_delta_log/{self.version + 1:020d}.json")
+            except Missing:
+                return
+            self._fold(self.version + 1, [json.loads(line) for line in text.splitlines() if line.strip()])
+            self.version += 1
+
+    def _fold(self, version, actions):
+        facts = {}
+        for action in actions:
+            if "metaData" in action:
+                self.schema = {f["name"]: f["type"] for f in json.loads(action["metaData"]["schemaString"])["fields"]}
+            facts = action.get("commitInfo", {}).get("headpond", facts)
+        if facts.get("format", FORMAT) > FORMAT:
+            raise NewerFormat(f"bronze version {version} has format {facts['format']}, this engine reads {FORMAT}; install Headpond "
+                              f"{facts.get('needs', 'that wrote it')} or later")
+        inherited = self.smallest_clock()
+        for source, partitions in facts.get("partitions", {}).items():
+            if source != self.source:
+                self.source, self.clocks, self.stalled, inherited = source, {}, set(), None
+            for partition in partitions:
+                self.clocks[source, partition] = inherited
+        for batch in facts.get("batches", []):
+            for partition, _, first, last, rows, *_ in batch["ranges"]:
+                where = batch["source"], partition
+                self.ranges.setdefault(where, []).append((first, last, rows, version))
+                self.stalled.discard(where)
+        for source, clocks in facts.get("clocks", {}).items():
+            for partition, micros, _ in clocks:
+                self.stalled.discard((source, partition))
+                if (source, partition) in self.clocks:
+                    self.clocks[source, partition] = max(self.clocks[source, partition] or 0, micros)
+        for source, partitions in facts.get("stalled", {}).items():
+            self.stalled.update((source, partition) for partition, _ in partitions)
+
+    def smallest_clock(self):
+        """Of the partitions in force that are not stalled, µs; None: there is none, or one of them has no clock."""
+        clocks = [clock for where, clock in self.clocks.items() if where not in self.stalled]
+        return min(clocks) if clocks and all(clock is not None for clock in clocks) else None
+
+    def covered(self, before, highest):
+        """The vector a batch ends at whose rows beyond `before` reach up to `highest` by partition, and how many rows that is.
+
+        A file ends where a range ends, so whole ranges are covered; ranges without rows (gaps) behind the last one belong to it."""
+        after, expected = dict(before), 0
+        for where, ranges in self.ranges.items():
+            done = before.get(where, -1)
+            for _, last, rows, _ in ranges:
+                if last <= done:
+                    continue
+                if rows > 0 and last > highest.get(where, -1):
+                    break
+                done = last
+                expected += rows
+            if done >= 0:
+                after[where] = done
+        return after, expected
+
+    def reached(self, vector):
+        """The newest version of which, and of all before it, no row lies beyond `vector`."""
+        beyond = [version for where, ranges in self.ranges.items() for _, last, rows, version in ranges
+                  if rows > 0 and last > vector.get(where, -1)]
+        return min(beyond) - 1 if beyond else self.version
+
+    def forget(self, vector):
+        """Drops ranges up to `vector`: what a batch has covered is asked for no more."""
+        for where, ranges in self.ranges.items():
+            self.ranges[where] = [r for r in ranges if r[1] > vector.get(where, -1)]

@@ -1,0 +1,42 @@
+"""One Spark session as Headpond's jobs need it, and which versions they were tested with."""
+import os
+import re
+
+TESTED = {"spark": "4.2.0", "delta": "4.4.0"}
+
+
+class Untested(Exception):
+    pass
+
+
+def open_session(name):
+    from pyspark.sql import SparkSession
+
+    builder = (
+        SparkSession.builder.appName(name)
+        .config("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension")
+        .config("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog")
+        .config("spark.sql.session.timeZone", "UTC")
+        .config("spark.hadoop.delta.enableFastS3AListFrom", "true")
+    )
+    endpoint = os.environ.get("AWS_ENDPOINT_URL")
+    if endpoint:
+        builder = builder.config("spark.hadoop.fs.s3a.endpoint", endpoint)
+        if endpoint.startswith("http://"):
+            builder = builder.config("spark.hadoop.fs.s3a.path.style.access", "true")
+            builder = builder.config("spark.hadoop.fs.s3a.connection.ssl.enabled", "false")
+    if os.environ.get("AWS_REGION"):
+        builder = builder.config("spark.hadoop.fs.s3a.endpoint.region", os.environ["AWS_REGION"])
+    spark = builder.getOrCreate()
+    require_tested("spark", spark.version)
+    jars = spark.sparkContext._jsc.sc().listJars().mkString(" ")
+    delta = re.search(r"delta-spark_[\d.]+_[\d.]+-([\d.]+)\.jar", jars)
+    if not delta:
+        raise Untested(f"Delta {TESTED['delta']} is not among Spark's jars; tools/spark install fetches it")
+    require_tested("delta", delta[1])
+    return spark
+
+
+def require_tested(what, version):
+    if version != TESTED[what] and os.environ.get("HEADPOND_UNTESTED") != "1":
+        raise Untested(f"{what} {version} was not tested with Headpond, {TESTED[what]} was; install that, or set HEADPOND_UNTESTED=1 to try it")
