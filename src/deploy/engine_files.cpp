@@ -61,7 +61,6 @@ std::string spark_conf(const PackageInput& in) {
   line("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension");
   line("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog");
   line("spark.sql.session.timeZone", "UTC");
-  line("spark.hadoop.delta.enableFastS3AListFrom", "true");
   line("spark.hadoop.fs.s3.impl", "org.apache.hadoop.fs.s3a.S3AFileSystem");
   line("spark.hadoop.fs.s3a.aws.credentials.provider", "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider");
   if (!in.tools.s3_endpoint.empty()) {

@@ -17,7 +17,6 @@ def open_session(name):
         .config("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension")
         .config("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog")
         .config("spark.sql.session.timeZone", "UTC")
-        .config("spark.hadoop.delta.enableFastS3AListFrom", "true")
     )
     endpoint = os.environ.get("AWS_ENDPOINT_URL")
     if endpoint:
