@@ -12,11 +12,23 @@
 namespace headpond::app {
 namespace {
 
+// The columns a row's facts come from. The file itself says whether it has a tenant: the log may be what is damaged.
+base::Result<std::vector<delta::Field>> fact_columns(sql::Engine& engine, const std::string& file) {
+  std::vector<delta::Field> columns{
+      {"source", "string"},     {"kafka_partition", "integer"}, {"kafka_offset", "long"}, {"record_index", "integer"},
+      {"arrival", "timestamp"}, {"bytes", "integer"},           {"error", "string"},      {"raw", "binary"}};
+  TRY(const auto head, engine.query(fmt::format("SELECT * FROM read_parquet({}) LIMIT 0", sql::quote_literal(file))));
+  for (std::size_t i = 0; i < head.names.size(); ++i)
+    if (head.names[i] == "tenant" && head.types[i] == "VARCHAR") columns.push_back({"tenant", "string"});
+  return columns;
+}
+
 // Reads one bronze file through DuckDB, in file order.
-bronze::RowReader row_reader(Session& session, sql::Engine& engine, std::vector<delta::Field> schema) {
-  return [&session, &engine, schema = std::move(schema)](const std::string& path,
-                                                         const std::function<void(const bronze::RowFact&)>& visit) -> base::Result<void> {
-    TRY(const auto result, engine.query(bronze::row_facts_query(env::scan_path(*session.lake, session.paths.bronze + "/" + path), schema)));
+bronze::RowReader row_reader(Session& session, sql::Engine& engine) {
+  return [&session, &engine](const std::string& path, const std::function<void(const bronze::RowFact&)>& visit) -> base::Result<void> {
+    const auto file = env::scan_path(*session.lake, session.paths.bronze + "/" + path);
+    TRY(const auto columns, fact_columns(engine, file));
+    TRY(const auto result, engine.query(bronze::row_facts_query(file, columns)));
     for (const auto& row : result.rows) {
       bronze::RowFact fact;
       fact.partition = {row[0].as_text(), base::PartitionId(static_cast<std::int32_t>(row[1].as_int()))};
@@ -80,13 +92,7 @@ int run_audit(const CommonOptions& options, bool deep) {
   if (!session) return code;
   auto engine = sql::Engine::open({.threads = 2, .memory_bytes = 2ll << 30, .spill_directory = ""}, session->lake.get());
   if (!engine) return complain(engine.error());
-  bronze::RowReader rows;
-  if (deep) {
-    const auto snapshot = delta::Table(*session->lake, session->paths.bronze).snapshot();
-    if (!snapshot) return complain(snapshot.error());
-    rows = row_reader(*session, **engine, snapshot->metadata.schema);
-  }
-  const auto report = bronze::audit(*session->lake, session->paths.bronze, rows);
+  const auto report = bronze::audit(*session->lake, session->paths.bronze, deep ? row_reader(*session, **engine) : bronze::RowReader{});
   if (!report) return complain(report.error());
   if (options.json)
     fmt::print("{}\n", to_json(*report));
