@@ -127,10 +127,16 @@ class Run:
         for number, point in enumerate(points):
             self.kill_once(number, point)
 
+    def listings(self):
+        return self.hits.read_text().split().count("notify.after_list")
+
     def finish(self):
         self.job.stop()
+        before = self.listings()
         notifier = self.start()
         try:
+            # The outbox may be empty already: SIGTERM before the process has taken it over would prove nothing.
+            wait_until(lambda: self.listings() > before, 90, "the last notifier lists the outbox")
             wait_until(lambda: not list((self.pages / "_outbox").iterdir()), 90, "every object is delivered and removed")
         finally:
             code = notifier.terminate()
