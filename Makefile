@@ -25,6 +25,7 @@ conformance: build
 
 bench: build
 	@build/bench/headpond_bench --out build/bench.json
+	@for store in directory s3 "s3 --put-ms 80"; do $(PYTHON) bench/readable.py --store $$store; done
 
 soak: build
 	@tests/run --soak
