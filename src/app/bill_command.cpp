@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "app/billing_engine.h"
 #include "app/console.h"
 #include "app/session.h"
 #include "app/wiring.h"
@@ -17,6 +18,8 @@ struct BillSession {
   Session session;
   billing::Settings settings;
   base::Micros day;
+  const spec::Branch* branch;  // of the session
+  std::shared_ptr<billing::Calculator> calculator = {};
   billing::World world() {
     return {*session.lake,
             session.paths,
@@ -25,7 +28,8 @@ struct BillSession {
             *session.failpoints,
             session.data_directory + "/" + settings.branch,
             2,
-            2ll << 30};
+            2ll << 30,
+            calculator.get()};
   }
 };
 
@@ -47,7 +51,7 @@ std::optional<BillSession> open_bill(const BillCommand& command, int& code) {
     return std::nullopt;
   }
   code = kOk;
-  return BillSession{std::move(*session), std::move(*settings), *day};
+  return BillSession{std::move(*session), std::move(*settings), *day, branch};
 }
 
 std::string place(const BillSession& bill, const std::string& path) {
@@ -89,6 +93,9 @@ int run_bill(const BillCommand& command) {
   int code = kOk;
   auto bill = open_bill(command, code);
   if (!bill) return code;
+  auto calculator = open_calculator(bill->session, *bill->branch);
+  if (!calculator) return complain(calculator.error());
+  bill->calculator = std::move(*calculator);
   const auto result = billing::run_day(bill->settings, bill->world(), bill->day, command.provisional);
   if (!result) {
     complain(result.error());

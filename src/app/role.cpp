@@ -43,6 +43,7 @@ void Role::ask_to_stop() {
   {
     const std::lock_guard lock(mutex_);
     stop_ = true;
+    if (current_ != nullptr) current_->interrupt();
   }
   wake_.notify_all();
 }

@@ -26,6 +26,8 @@ class Steppable {
   virtual base::Result<bool> step() = 0;
   virtual base::Result<void> drain() = 0;
   virtual bronze::BranchStatus status() const = 0;
+  // A long step ends soon, with an error. Threads: any.
+  virtual void interrupt() {}
 };
 
 template <class E>
@@ -35,6 +37,9 @@ class Adapter final : public Steppable {
   base::Result<bool> step() override { return engine_->step(); }
   base::Result<void> drain() override { return engine_->drain(); }
   bronze::BranchStatus status() const override { return engine_->status(); }
+  void interrupt() override {
+    if constexpr (requires { engine_->interrupt(); }) engine_->interrupt();
+  }
 
  private:
   std::unique_ptr<E> engine_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "app/billing_engine.h"
 #include "app/notify_role.h"
 #include "app/pager_role.h"
 #include "app/wiring.h"
@@ -45,11 +46,16 @@ Role::Factory dashboard_factory(Session& session, const spec::Branch& branch) {
   };
 }
 
-Role::Factory billing_factory(Session& session, const spec::Branch& branch) {
-  return [&session, &branch]() -> base::Result<std::unique_ptr<Steppable>> {
+Role::Factory billing_factory(Session& session, const spec::Branch& branch, std::shared_ptr<billing::Calculator> calculator) {
+  return [&session, &branch, calculator]() -> base::Result<std::unique_ptr<Steppable>> {
     TRY(const auto settings, load_billing(session.topology, branch));
-    return adapt(billing::Engine::open(settings, {*session.lake, session.paths, *session.clock, *session.random, *session.failpoints,
-                                                  session.data_directory + "/" + branch.name}));
+    return adapt(billing::Engine::open(settings, {.lake = *session.lake,
+                                                  .paths = session.paths,
+                                                  .clock = *session.clock,
+                                                  .random = *session.random,
+                                                  .failpoints = *session.failpoints,
+                                                  .local_directory = session.data_directory + "/" + branch.name,
+                                                  .calculator = calculator.get()}));
   };
 }
 
@@ -86,11 +92,14 @@ base::Result<std::unique_ptr<System>> System::create(Session& session, const Sel
         options.idle_poll = base::Duration::millis(50);
         add(options, dashboard_factory(session, branch));
         break;
-      case spec::BranchKind::kBilling:
+      case spec::BranchKind::kBilling: {
         options.nice = kBillingNice;
         options.idle_poll = base::Duration::millis(500);
-        add(options, billing_factory(session, branch));
+        options.engine = branch.external() ? branch.engine : options.engine;
+        TRY(const auto calculator, open_calculator(session, branch));
+        add(options, billing_factory(session, branch, calculator));
         break;
+      }
     }
   }
   if (system->roles_.empty())

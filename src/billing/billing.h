@@ -35,6 +35,8 @@ struct Settings {
 };
 Settings settings_of(const spec::Topology& topology, const spec::Branch& branch, spec::PriceBook prices);
 
+class Calculator;  // billing/calculator.h
+
 // Seams; all borrowed, must outlive the call or engine.
 struct World {
   env::ObjectStore& lake;
@@ -45,6 +47,7 @@ struct World {
   std::string local_directory;  // scratch: Parquet on its way to the lake, DuckDB's spill
   int threads = 1;
   std::int64_t memory_bytes = 512ll << 20;
+  Calculator* calculator = nullptr;  // none: DuckDB in this process
 };
 
 struct TenantAmount {

@@ -6,6 +6,7 @@
 #include "base/time.h"
 #include "billing/bill.h"
 #include "billing/calculation.h"
+#include "billing/calculator.h"
 #include "billing/report.h"
 #include "billing/sha256.h"
 #include "billing/tables.h"
@@ -37,7 +38,7 @@ class Closing {
  private:
   base::Result<void> read_chain();
   base::Result<void> compute();
-  base::Result<void> compute_prices();
+  base::Result<void> choose_prices();
   base::Result<void> store_tables();
   base::Result<void> write_outputs();
   base::Result<void> write(const std::string& relative, const std::string& bytes);
@@ -78,7 +79,7 @@ base::Result<void> Closing::read_chain() {
   return {};
 }
 
-base::Result<void> Closing::compute_prices() {
+base::Result<void> Closing::choose_prices() {
   const auto* period = settings_.prices.in_force(day_);
   if (period == nullptr) {
     return base::fail(ErrorKind::kInvalid, settings_.prices.path + " has no prices for " + text_ +
@@ -90,19 +91,21 @@ base::Result<void> Closing::compute_prices() {
                       settings_.prices.path + " now has other prices for " + text_ +
                           ", which is closed and never changes; restore them, and give new prices an entry with a later `from`");
   }
-  return compute_lines(*sql_, text_, bill_.rates);
+  return {};
 }
 
 base::Result<void> Closing::compute() {
   TRY(sql_, open_sql(world_));
-  TRY(const auto relation, bronze_relation(world_, day_));
-  TRY_VOID(compute_usage(*sql_, text_, relation));
+  TRY_VOID(choose_prices());
+  auto& calculator = world_.calculator != nullptr ? *world_.calculator : embedded_calculator();
+  const Calculation calculation{.sql = *sql_, .world = world_, .settings = settings_, .day = day_, .rates = bill_.rates};
+  TRY_VOID(calculator.calculate(calculation));
   TRY(const auto usage, slots_of(*sql_, "usage_15m"));
   if (const auto differs = difference(usage, facts_.slots)) {
-    return base::fail(ErrorKind::kCorrupt, "the usage of " + text_ + " does not add up with bronze's log: " + *differs +
-                                               "; nothing was written, run `headpond audit --deep`");
+    return base::fail(ErrorKind::kCorrupt, "the usage of " + text_ + " (" + calculator.word() + ") does not add up with bronze's log: " +
+                                               *differs + "; nothing was written, run `headpond audit --deep`");
   }
-  TRY_VOID(compute_prices());
+  TRY_VOID(calculator.check(calculation));
   auto rates = std::move(bill_.rates);
   TRY(bill_, read_bill(*sql_, facts_));
   bill_.rates = std::move(rates);
@@ -278,11 +281,18 @@ base::Result<std::vector<base::Micros>> certified_days(const World& world, const
   return days;
 }
 
-base::Result<std::string> bronze_relation(const World& world, base::Micros day) {
+base::Result<BronzeDay> bronze_day(const World& world, base::Micros day) {
   TRY(const auto view, bronze::open_view(world.lake, world.paths.bronze));
   std::vector<bronze::DataFile> files;
   std::ranges::copy_if(view.files, std::back_inserter(files), [&](const auto& file) { return file.ingest_date == base::format_day(day); });
-  return bronze::scan_expression(bronze::scan_paths(world.lake, world.paths.bronze, files), view.schema);
+  auto paths = bronze::scan_paths(world.lake, world.paths.bronze, files);
+  auto relation = bronze::scan_expression(paths, view.schema);
+  return BronzeDay{view.version, std::move(paths), std::move(relation)};
+}
+
+base::Result<std::string> bronze_relation(const World& world, base::Micros day) {
+  TRY(auto bronze, bronze_day(world, day));
+  return std::move(bronze.relation);
 }
 
 base::Result<std::unique_ptr<sql::Engine>> open_sql(const World& world) {

@@ -1,6 +1,7 @@
 #include "billing/engine.h"
 
 #include "base/time.h"
+#include "billing/calculator.h"
 
 namespace headpond::billing {
 namespace {
@@ -16,7 +17,7 @@ Engine::Engine(Settings settings, World world, base::Cron schedule)
     : settings_(std::move(settings)), world_(std::move(world)), schedule_(schedule) {
   status_.branch = settings_.branch;
   status_.kind = "billing";
-  status_.engine = "embedded";
+  status_.engine = world_.calculator != nullptr ? world_.calculator->word() : "embedded";
   status_.state = "starting";
   status_.promise_s = settings_.promise_s;
 }
@@ -79,7 +80,9 @@ base::Result<bool> Engine::close_if_due() {
   if (!day || !bronze_.book.closed(*day)) return false;
   const auto due = schedule_.next_at_or_after(*day + base::kDay);
   if (!due || world_.clock.now() < *due) return false;
-  TRY(auto result, close_day(settings_, world_, bronze_, *day, false));
+  auto closed = close_day(settings_, world_, bronze_, *day, false);
+  if (!closed && interrupted_ && closed.error().kind == base::ErrorKind::kRetry) return false;  // the day is done at the next start
+  TRY(auto result, std::move(closed));
   last_closed_day_ = *day;
   bronze_.book.forget_before(*day + base::kDay);
   const std::lock_guard lock(mutex_);
@@ -115,6 +118,11 @@ base::Result<void> Engine::publish(bool at_once) {
   note_state(next_day());
   published_at_ = now;
   return bronze::publish_status(world_.lake, world_.paths.bronze, status());
+}
+
+void Engine::interrupt() {
+  interrupted_ = true;
+  if (world_.calculator != nullptr) world_.calculator->interrupt();
 }
 
 base::Result<void> Engine::drain() {

@@ -7,6 +7,7 @@
 // Threads: step and drain from one; status and interrupt from any.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -34,6 +35,8 @@ class Engine {
   // Nothing is under way between steps; publishes the status once more.
   base::Result<void> drain();
   bronze::BranchStatus status() const;
+  // An engine outside this process that is at work is stopped; its day is not closed. Threads: any.
+  void interrupt();
   // The newest day closed by this object or before it. Threads: any.
   std::optional<DayResult> last_closed() const;
 
@@ -54,6 +57,7 @@ class Engine {
   std::optional<base::Micros> last_closed_day_;
   std::optional<base::Duration> polled_at_, published_at_;  // monotonic
 
+  std::atomic<bool> interrupted_{false};
   mutable std::mutex mutex_;
   bronze::BranchStatus status_;
   std::optional<DayResult> last_result_;

@@ -47,7 +47,11 @@ std::vector<std::string> spark_submit(const PackageInput& in) {
   const std::string master = branch.spark.master.empty() ? in.tools.spark_master : branch.spark.master;
   std::vector<std::string> argv{in.tools.spark_home + "/bin/spark-submit", "--master", master, "--name",
                                 in.job.topology.name + "/" + branch.name};
-  if (in.tools.spark_jars.empty())
+  // A bill reads Parquet files that it is given by name: of a lake in a directory Spark needs nothing beside itself.
+  const bool plain = branch.kind == spec::BranchKind::kBilling && in.job.paths.lake.find("://") == std::string::npos;
+  if (plain)
+    argv.insert(argv.end(), {"--conf", "spark.ui.enabled=false"});
+  else if (in.tools.spark_jars.empty())
     argv.insert(argv.end(), {"--packages", kSparkPackages});
   else
     argv.insert(argv.end(), {"--jars", in.tools.spark_jars + "/*.jar"});
@@ -66,10 +70,7 @@ Package spark_package(const PackageInput& in) {
 Package pyspark_package(const PackageInput& in) {
   Package out;
   out.files["spark.conf"] = spark_conf(in);
-  out.commands.push_back({.why = "run by `headpond up` or `headpond bill run` for each closed day, with --inputs and --output behind it",
-                          .environment = {},
-                          .argv = spark_submit(in),
-                          .log = ""});
+  out.commands.push_back(billing_run(in));
   return out;
 }
 
@@ -88,6 +89,29 @@ Package dbt_package(const PackageInput& in) {
 }
 
 }  // namespace
+
+Command billing_run(const PackageInput& in) {
+  Command run{.why = "run by `headpond up` or `headpond bill run` for each closed day, with --inputs and --output behind it",
+              .environment = {},
+              .argv = {},
+              .log = ""};
+  if (in.job.branch.engine == "pyspark") {
+    run.argv = spark_submit(in);
+    return run;
+  }
+  const auto slash = in.tools.dbt.rfind('/');
+  run.argv = {(slash == std::string::npos ? "" : in.tools.dbt.substr(0, slash + 1)) + "python",
+              in.tools.engines + "/dbt/run.py",
+              "--profiles-dir",
+              in.directory,
+              "--target",
+              in.job.branch.dbt.target,
+              "--work",
+              in.directory + "/work"};
+  if (in.job.branch.dbt.target == "spark" && !in.job.branch.spark.master.empty())
+    run.environment.emplace_back("SPARK_MASTER", in.job.branch.spark.master);
+  return run;
+}
 
 std::string_view spark_script(const spec::Branch& branch) {
   return branch.kind == spec::BranchKind::kDashboard ? "dashboard.py" : "billing.py";

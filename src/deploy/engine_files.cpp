@@ -58,8 +58,10 @@ std::string spark_conf(const PackageInput& in) {
   std::string out = kCredentials;
   const auto line = [&](const std::string& key, const std::string& value) { out += key + " " + value + "\n"; };
   line("spark.driver.memory", branch.spark.driver_memory.empty() ? "2g" : branch.spark.driver_memory);
-  line("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension");
-  line("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog");
+  if (branch.kind != spec::BranchKind::kBilling) {  // a bill is given Parquet files by name
+    line("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension");
+    line("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog");
+  }
   line("spark.sql.session.timeZone", "UTC");
   line("spark.hadoop.fs.s3.impl", "org.apache.hadoop.fs.s3a.S3AFileSystem");
   line("spark.hadoop.fs.s3a.aws.credentials.provider", "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider");

@@ -116,6 +116,17 @@ base::Result<void> check_files(const spec::Branch& branch, const Tools& tools) {
                 "set HEADPOND_ENGINES to the folder engines/ of this Headpond");
 }
 
+base::Result<void> check_billing_programs(const spec::Branch& branch, const Tools& tools) {
+  const auto slash = tools.dbt.rfind('/');
+  const bool spark = branch.engine == "pyspark";
+  const std::string program = spark ? tools.spark_home + "/bin/spark-submit" : tools.dbt.substr(0, slash + 1) + "python";
+  if ((spark || slash != std::string::npos) && access(program.c_str(), X_OK) == 0) return {};
+  return base::fail(ErrorKind::kNotFound,
+                    fmt::format("{} is not installed: there is no {}; {}", branch.engine, program,
+                                spark ? "install it with `tools/spark install`, or set SPARK_HOME"
+                                      : "install it with `tools/dbt install`, or set HEADPOND_DBT to the dbt of a venv"));
+}
+
 base::Result<void> check_engine(const spec::Branch& branch, const Tools& tools, int parallelism, env::HttpClient& http,
                                 env::Processes& processes) {
   TRY_VOID(check_files(branch, tools));

@@ -24,6 +24,8 @@ base::Result<void> check_spark(env::Processes& processes, const std::string& spa
 base::Result<void> check_dbt(env::Processes& processes, const std::string& dbt, const std::string& target);
 // The programs and the job that will be run are on this machine. Errors: kNotFound: which is not, with the mend.
 base::Result<void> check_files(const spec::Branch& branch, const Tools& tools);
+// The programs that compute a bill on this machine are there. Errors: kNotFound: which is not, with the mend.
+base::Result<void> check_billing_programs(const spec::Branch& branch, const Tools& tools);
 // Whichever of these the branch needs.
 base::Result<void> check_engine(const spec::Branch& branch, const Tools& tools, int parallelism, env::HttpClient& http,
                                 env::Processes& processes);

@@ -18,6 +18,7 @@ namespace headpond::env {
 namespace {
 
 constexpr std::size_t kOutputMax = 1u << 20;
+constexpr std::chrono::seconds kGraceToEnd{10};
 
 std::vector<std::string> merged_environment(const ProcessRequest& request) {
   std::map<std::string, std::string> all;
@@ -66,57 +67,50 @@ base::Result<pid_t> spawn(const ProcessRequest& request, int out, bool session) 
   return base::fail(kind, "cannot run " + request.argv.front() + ": " + std::strerror(error));
 }
 
-void append(std::string& output, const char* bytes, std::size_t count) {
+void append(std::string& output, int log, const char* bytes, std::size_t count) {
   output.append(bytes, count);
+  if (log >= 0 && write(log, bytes, count) < 0) return;  // a full disk does not end the program
   if (output.size() > 2 * kOutputMax) output.erase(0, output.size() - kOutputMax);
 }
 
-// Reads until the pipe ends; false: the deadline came first.
-bool read_all(int from, std::string& output, std::chrono::steady_clock::time_point deadline) {
+enum class End { kItself, kDeadline, kGivenUp };
+
+// Reads until the pipe ends, the deadline has come, or `give_up` says so.
+End read_all(int from, int log, std::string& output, std::chrono::steady_clock::time_point deadline, const std::function<bool()>& give_up) {
   char buffer[16384];
   while (true) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
-    if (left <= 0) return false;
+    if (left <= 0) return End::kDeadline;
+    if (give_up && give_up()) return End::kGivenUp;
     pollfd waited{.fd = from, .events = POLLIN, .revents = 0};
-    const int ready = poll(&waited, 1, static_cast<int>(std::min<std::int64_t>(left, 60'000)));
-    if (ready < 0 && errno != EINTR) return true;
+    const int ready = poll(&waited, 1, static_cast<int>(std::min<std::int64_t>(left, give_up ? 100 : 60'000)));
+    if (ready < 0 && errno != EINTR) return End::kItself;
     if (ready <= 0) continue;
     const ssize_t got = read(from, buffer, sizeof buffer);
-    if (got == 0 || (got < 0 && errno != EINTR)) return true;
-    if (got > 0) append(output, buffer, static_cast<std::size_t>(got));
+    if (got == 0 || (got < 0 && errno != EINTR)) return End::kItself;
+    if (got > 0) append(output, log, buffer, static_cast<std::size_t>(got));
   }
+}
+
+base::Result<int> open_log(const std::string& path) {
+  if (path.empty()) return -1;
+  const int log = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (log < 0) return base::fail(base::ErrorKind::kInvalid, "cannot write " + path + ": " + std::strerror(errno));
+  return log;
 }
 
 class RealProcesses final : public Processes {
  public:
   base::Result<ProcessResult> run(const ProcessRequest& request) override {
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0) return base::fail(base::ErrorKind::kRetry, std::string("no pipe: ") + std::strerror(errno));
-    const auto pid = spawn(request, ends[1], false);
-    close(ends[1]);
-    if (!pid) {
-      close(ends[0]);
-      return std::unexpected(pid.error());
-    }
-    ProcessResult done;
-    const bool ended =
-        read_all(ends[0], done.output, std::chrono::steady_clock::now() + std::chrono::microseconds(request.timeout.value()));
-    close(ends[0]);
-    if (!ended) kill(-*pid, SIGKILL);
-    int status = 0;
-    while (waitpid(*pid, &status, 0) < 0 && errno == EINTR) {
-    }
-    if (done.output.size() > kOutputMax) done.output.erase(0, done.output.size() - kOutputMax);
-    if (!ended)
-      return base::fail(base::ErrorKind::kRetry, request.argv.front() + " did not end within " +
-                                                     std::to_string(request.timeout.value() / 1'000'000) + " s and was stopped");
-    done.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    TRY(const int log, open_log(request.log));
+    auto done = run_logged(request, log);
+    if (log >= 0) close(log);
     return done;
   }
 
   base::Result<std::int64_t> start(const ProcessRequest& request) override {
-    const int log = open(request.log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-    if (log < 0) return base::fail(base::ErrorKind::kInvalid, "cannot write " + request.log + ": " + std::strerror(errno));
+    if (request.log.empty()) return base::fail(base::ErrorKind::kInvalid, "a program that goes on running needs a log");
+    TRY(const int log, open_log(request.log));
     const auto pid = spawn(request, log, true);
     close(log);
     if (!pid) return std::unexpected(pid.error());
@@ -128,6 +122,37 @@ class RealProcesses final : public Processes {
     const auto id = static_cast<pid_t>(pid);
     if (waitpid(id, &status, WNOHANG) == id) return false;
     return kill(id, 0) == 0;
+  }
+
+ private:
+  static base::Result<ProcessResult> run_logged(const ProcessRequest& request, int log) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) return base::fail(base::ErrorKind::kRetry, std::string("no pipe: ") + std::strerror(errno));
+    const auto pid = spawn(request, ends[1], false);
+    close(ends[1]);
+    if (!pid) {
+      close(ends[0]);
+      return std::unexpected(pid.error());
+    }
+    ProcessResult done;
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::microseconds(request.timeout.value());
+    const auto end = read_all(ends[0], log, done.output, deadline, request.give_up);
+    if (end == End::kGivenUp) {
+      kill(-*pid, SIGTERM);
+      read_all(ends[0], log, done.output, std::chrono::steady_clock::now() + kGraceToEnd, {});
+    }
+    close(ends[0]);
+    if (end != End::kItself) kill(-*pid, SIGKILL);
+    int status = 0;
+    while (waitpid(*pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (done.output.size() > kOutputMax) done.output.erase(0, done.output.size() - kOutputMax);
+    if (end == End::kGivenUp) return base::fail(base::ErrorKind::kRetry, request.argv.front() + " was given up and stopped");
+    if (end == End::kDeadline)
+      return base::fail(base::ErrorKind::kRetry, request.argv.front() + " did not end within " +
+                                                     std::to_string(request.timeout.value() / 1'000'000) + " s and was stopped");
+    done.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    return done;
   }
 };
 

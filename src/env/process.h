@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -22,7 +23,9 @@ struct ProcessRequest {
   std::vector<std::pair<std::string, std::string>> environment = {};  // beside this process's own; a later one of the same name wins
   std::string directory = {};                                         // to run in; empty: this process's
   base::Duration timeout = base::Duration::minutes(10);               // of run(): then the program and its children are killed
-  std::string log = {};                                               // of start(): where stdout and stderr go, appended
+  std::string log = {};                                               // where stdout and stderr go, appended; of run(): also
+  // Of run(): asked every 100 ms while it runs. True: it is told to end (SIGTERM), and ten seconds later made to.
+  std::function<bool()> give_up = {};
 };
 
 struct ProcessResult {
@@ -33,7 +36,8 @@ struct ProcessResult {
 class Processes {
  public:
   virtual ~Processes() = default;
-  // Runs it to its end. Errors: kNotFound: there is no such program. kRetry: it did not end in time, or could not be started now.
+  // Runs it to its end. Errors: kNotFound: there is no such program. kRetry: it did not end in time, was given up, or could not be started
+  // now. kInvalid: the log cannot be written.
   virtual base::Result<ProcessResult> run(const ProcessRequest& request) = 0;
   // Starts it in a session of its own and returns its process id at once. Errors: as run(); kInvalid: the log cannot be written.
   virtual base::Result<std::int64_t> start(const ProcessRequest& request) = 0;

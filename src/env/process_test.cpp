@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstdlib>
@@ -34,6 +35,23 @@ TEST(Process, OneThatIsNotThereIsNotFoundAndOneThatHangsIsKilledWithItsChildren)
   const auto hangs = processes->run({.argv = {"sh", "-c", "sleep 600 & wait"}, .timeout = base::Duration::millis(200)});
   ASSERT_FALSE(hangs);
   EXPECT_EQ(hangs.error().kind, base::ErrorKind::kRetry);
+}
+
+TEST(Process, OneThatIsGivenUpIsToldToEndAndItsOutputIsInTheLog) {
+  const auto log = (std::filesystem::temp_directory_path() / ("headpond-given-up-" + std::to_string(::getpid()))).string();
+  const auto said = [&] {
+    std::ifstream in(log);
+    return std::string((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  };
+  const auto stopped = real_processes()->run(
+      {.argv = {"sh", "-c", "trap 'echo told; exit 0' TERM; echo begun; while :; do sleep 0.05; done"}, .log = log, .give_up = [&] {
+         return said() == "begun\n";
+       }});
+  ASSERT_FALSE(stopped);
+  EXPECT_EQ(stopped.error().kind, base::ErrorKind::kRetry);
+  EXPECT_THAT(stopped.error().message, HasSubstr("was given up and stopped"));
+  EXPECT_EQ(said(), "begun\ntold\n");
+  std::filesystem::remove(log);
 }
 
 TEST(Process, KeepsTheEndOfALongOutput) {

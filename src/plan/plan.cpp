@@ -199,7 +199,7 @@ const spec::Consumer* find_consumer(const spec::Topology& topology, const std::s
 }
 
 std::optional<std::string> why_not_here(const spec::Branch& branch) {
-  if (branch.external())
+  if (branch.external() && branch.kind != spec::BranchKind::kBilling)  // a bill is run from here, whatever computes it
     return fmt::format(
         "branch {} runs on {}: `headpond deploy` hands it over, `headpond up` runs the others; `engine: embedded` runs it here",
         branch.name, branch.engine);

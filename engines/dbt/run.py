@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""One closed day's bill with dbt, started by `headpond up` or `headpond bill run` with the Python of dbt's venv:
+
+    run.py --inputs inputs.json --output DIR --profiles-dir DIR --target duckdb|spark --work DIR [--docs DIR]
+
+Makes the sources out of the inputs, runs `dbt build` (models, then their tests), and writes DIR/<table>/*.parquet, then DIR/result.json.
+--docs writes `dbt docs generate`'s site too. --work is scratch: database, warehouse, dbt's target and logs.
+"""
+import argparse
+import contextlib
+import os
+import pathlib
+import sys
+
+PROJECT = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(PROJECT.parent / "spark"))
+from headpond_spark import billing  # noqa: E402
+
+
+class DuckDb:
+    """The sources and results of one run are tables and views of a database file."""
+
+    def __init__(self, work):
+        import duckdb
+
+        self.path = str(work / "headpond.duckdb")
+        os.environ["HEADPOND_DBT_DATABASE"] = self.path
+        self.connect = lambda: contextlib.closing(duckdb.connect(self.path))
+
+    def prepare(self, inputs):
+        types = billing.RATES.replace("STRING", "VARCHAR")
+        with self.connect() as database:
+            database.execute("CREATE SCHEMA bronze; CREATE SCHEMA billing")
+            database.execute(f"CREATE VIEW bronze.logs AS SELECT * FROM {inputs['relation']}")
+            database.execute(f"CREATE TABLE billing.rates ({types})")
+            if inputs["rates"]:
+                database.executemany("INSERT INTO billing.rates VALUES (?, ?, ?, ?, ?, ?, ?)", billing.rate_rows(inputs))
+
+    def write(self, output):
+        with self.connect() as database:
+            for table in billing.TABLES:
+                (output / table).mkdir(parents=True)
+                database.execute(f"COPY main.{table} TO '{str(output / table / 'part-0.parquet').replace(chr(39), chr(39) * 2)}' (FORMAT parquet)")
+
+
+class Spark:
+    """dbt-spark's session is this process's own: sources are global temporary views, results tables of a throw-away warehouse."""
+
+    def __init__(self, work):
+        from pyspark.sql import SparkSession
+
+        builder = SparkSession.builder.master(os.environ.get("SPARK_MASTER", "local[*]")).appName("headpond-billing")
+        for key, value in {
+            "spark.sql.session.timeZone": "UTC",
+            "spark.sql.catalogImplementation": "in-memory",
+            "spark.sql.warehouse.dir": str(work / "warehouse"),
+            "spark.sql.shuffle.partitions": "8",
+            "spark.ui.enabled": "false",
+        }.items():
+            builder = builder.config(key, value)
+        self.session = builder.getOrCreate()
+
+    def prepare(self, inputs):
+        billing.bronze_of(self.session, inputs).createOrReplaceGlobalTempView("logs")
+        billing.rates_of(self.session, inputs).createOrReplaceGlobalTempView("rates")
+
+    def write(self, output):
+        for table in billing.TABLES:
+            billing.write_table(self.session.table(f"headpond.{table}"), table, output)
+
+
+def run_dbt(options, day, *words):
+    from dbt.cli.main import dbtRunner
+
+    done = dbtRunner().invoke([
+        "--no-send-anonymous-usage-stats", "--no-version-check", "--no-use-colors", "--log-path", str(options.work / "logs"), *words,
+        "--project-dir", str(PROJECT), "--profiles-dir", str(options.profiles_dir), "--target", options.target,
+        "--target-path", str(options.work / "target"), "--vars", f'{{day: "{day}"}}'])
+    if done.exception:
+        raise SystemExit(f"dbt {words[0]}: {done.exception}")
+    if not done.success:
+        failed = [f"{r.node.name}: {r.status}: {r.message}" for r in getattr(done.result, "results", []) if str(r.status) in ("error", "fail")]
+        raise SystemExit(f"dbt {words[0]} failed: " + "; ".join(failed))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--inputs", required=True, type=pathlib.Path)
+    parser.add_argument("--output", required=True, type=pathlib.Path)
+    parser.add_argument("--profiles-dir", required=True, type=pathlib.Path)
+    parser.add_argument("--target", required=True, choices=["duckdb", "spark"])
+    parser.add_argument("--work", required=True, type=pathlib.Path)
+    parser.add_argument("--docs", type=pathlib.Path)
+    options = parser.parse_args()
+    billing.end_with_parent()
+    options.output, options.profiles_dir, options.work = (path.absolute() for path in (options.output, options.profiles_dir, options.work))
+    options.docs = options.docs and options.docs.absolute()
+    inputs = billing.read_inputs(options.inputs)
+    options.work.mkdir(parents=True, exist_ok=True)
+    os.chdir(options.work)  # what a library drops into its directory goes away with the run
+    engine = (DuckDb if options.target == "duckdb" else Spark)(options.work)
+    engine.prepare(inputs)
+    run_dbt(options, inputs["day"], "build")
+    engine.write(options.output)
+    if options.docs:
+        run_dbt(options, inputs["day"], "docs", "generate")
+        options.docs.mkdir(parents=True, exist_ok=True)
+        for name in ("index.html", "manifest.json", "catalog.json"):
+            (options.docs / name).write_bytes((options.work / "target" / name).read_bytes())
+    billing.finish(options.output, f"dbt-{options.target}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+#include "app/billing_engine.h"
+
+#include "app/deploy_tools.h"
+#include "billing/external.h"
+#include "deploy/commands.h"
+#include "deploy/readiness.h"
+#include "env/process.h"
+
+namespace headpond::app {
+namespace {
+
+struct Owned {
+  std::unique_ptr<env::Processes> processes = env::real_processes();
+  std::unique_ptr<billing::ExternalCalculator> calculator;
+};
+
+}  // namespace
+
+base::Result<std::shared_ptr<billing::Calculator>> open_calculator(const Session& session, const spec::Branch& branch) {
+  if (!branch.external()) return nullptr;
+  const deploy::PackageInput input{
+      .job = {.topology = session.topology, .branch = branch, .paths = session.paths, .start = {}, .program_json = {}},
+      .tools = find_tools(),
+      .directory = "{run}",
+      .from = {}};
+  TRY_VOID(deploy::check_files(branch, input.tools));
+  TRY_VOID(deploy::check_billing_programs(branch, input.tools));
+  const auto package = deploy::package(input);
+  const auto run = deploy::billing_run(input);
+  billing::ExternalEngine engine{.word = branch.engine, .argv = run.argv, .environment = run.environment, .files = package.files};
+  auto owned = std::make_shared<Owned>();
+  owned->calculator = std::make_unique<billing::ExternalCalculator>(std::move(engine), *owned->processes);
+  return std::shared_ptr<billing::Calculator>(owned, owned->calculator.get());
+}
+
+}  // namespace headpond::app

@@ -1,0 +1,274 @@
+#!/usr/bin/env python3
+"""bill_engines.py [--soak]: closed days through every billing engine with the real binary. The same bytes as the embedded engine's and the same digits
+as the oracle's from dbt on DuckDB, dbt on Spark and PySpark; ends of engine and headpond in mid-run; two runs at once; results that are wrong;
+engines that are not there. Needs tools/dbt (exit 3 without it)."""
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import harness  # noqa: E402
+from harness import ROOT, check, headpond, wait_until  # noqa: E402
+
+VENV = pathlib.Path(os.environ["HEADPOND_CACHE"]) / "dbt" / "venv"
+DAYS = ["2026-11-20", "2026-11-21", "2026-11-22"]
+ENGINES = {
+    "embedded": "engine: embedded",
+    "dbt-duckdb": "engine: dbt",
+    "dbt-spark": 'engine: dbt, dbt: {target: spark}, spark: {master: "local[1]", driver_memory: 512m}',
+    "pyspark": 'engine: pyspark, spark: {master: "local[1]", driver_memory: 512m}',
+}
+TOPOLOGY = """\
+version: 1
+name: case
+source:
+  kafka: {{brokers: "127.0.0.1:1", topic: logs, encoding: json, start: earliest}}
+consumers:
+  - {{name: finance, tier: 4, freshness: 24h}}
+bronze:
+  location: lake/bronze/logs
+branches:
+  - {{name: bill, kind: billing, serves: [finance], reads: bronze, rhythm: batch, schedule: "0 2 * * *", price_book: prices.yaml, {engine}}}
+expect: {{events_per_day: 50e6, peak_to_mean: 2.5, bytes_per_event: 430, partitions: 4, cores: 8}}
+"""
+SPARK_HOME = next(iter(VENV.glob("lib/python3*/site-packages/pyspark")), None)
+
+
+class Case:
+    """A random lake of three closed days, billed by the embedded engine; copies of it for the others."""
+
+    def __init__(self, directory, seed):
+        self.directory = directory
+        self.made = directory / "made"
+        self.made.mkdir(parents=True)
+        subprocess.run([str(ROOT / "build" / "tests" / "bill_table"), str(self.made), str(seed)], check=True, timeout=60)
+        self.embedded = outputs(self.made / "lake")
+
+    def copy(self, name, engine, billed_until=None):
+        """`billed_until`: days the embedded engine has closed already; none: not one."""
+        place = self.directory / name
+        place.mkdir()
+        shutil.copytree(self.made / "lake" / "bronze", place / "lake" / "bronze")
+        shutil.copy(self.made / "prices.yaml", place / "prices.yaml")
+        (place / "topology.yaml").write_text(TOPOLOGY.format(engine=ENGINES["embedded"]))
+        if billed_until:
+            bill(place, billed_until)
+        (place / "topology.yaml").write_text(TOPOLOGY.format(engine=ENGINES[engine]))
+        return place
+
+
+def outputs(lake):
+    """What is the same to the last byte whatever the engine: certificates (which hold the tables' fingerprints), reports, CSV."""
+    branch = lake / "billing" / "bill"
+    return {str(p.relative_to(branch)): p.read_bytes() for folder in ("certificates", "reports") for p in sorted((branch / folder).glob("*"))}
+
+
+def environment(**more):
+    return {"SPARK_HOME": str(SPARK_HOME), "SPARK_LOCAL_IP": "127.0.0.1", **more}
+
+
+def bill(place, day, timeout=400, **more):
+    return headpond("bill", "run", "-f", place / "topology.yaml", "--day", day, env=environment(**more), timeout=timeout)
+
+
+def start(place, day, **more):
+    return subprocess.Popen([harness.BINARY, "bill", "run", "-f", str(place / "topology.yaml"), "--day", day], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            text=True, env={**os.environ, **environment(**more)})
+
+
+def engine_of(process):
+    """The engine's process, or None."""
+    children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    words = children.read_text().split() if children.exists() else []
+    return int(words[0]) if words else None
+
+
+def working(process, place):
+    """The engine once it has its inputs and has begun to speak: in mid-run."""
+    assert process.poll() is None, process.stdout.read()
+    pid = engine_of(process)
+    return pid if pid and any(p.stat().st_size > 0 for p in place.glob(".headpond/case/bill/*-2026-*.log")) else None
+
+
+def nothing_stored(place):
+    branch = place / "lake" / "billing" / "bill"
+    left = [str(p.relative_to(branch)) for p in branch.rglob("*") if p.is_file() and "_leases" not in p.parts] if branch.exists() else []
+    check(not left, f"something was written: {left[:5]}")
+
+
+def equal(case, place, what, days=DAYS):
+    ours = {name: data for name, data in case.embedded.items() if any(day in name for day in days)}
+    theirs = {name: data for name, data in outputs(place / "lake").items() if any(day in name for day in days)}
+    differing = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
+    check(not differing and len(ours) == 3 * len(days), f"{what}: not the embedded engine's bytes: {differing}")
+    check(not list((place / "lake/billing/bill").glob("_staging/*/*")), f"{what}: staging was left")
+    check(not list(place.glob(".headpond/case/bill/run-*")), f"{what}: a run's folder was left")
+
+
+def same_digits(case, engine, billed_until=None):
+    place = case.copy(engine, engine, billed_until)
+    started = time.monotonic()
+    done = bill(place, DAYS[-1])
+    check(done.returncode == 0, f"{engine}: {done.stderr}")
+    took = time.monotonic() - started
+    equal(case, place, engine)
+    harness.oracle("bill_oracle.py", "--lake", place / "lake", "--branch", "bill", "--prices", place / "prices.yaml")
+    verified = headpond("bill", "verify", "-f", place / "topology.yaml", "--day", DAYS[-1], "--deep")
+    check(verified.returncode == 0, f"{engine}: {verified.stdout}{verified.stderr}")
+    print(f"{engine}: the embedded engine's bytes and the oracle's digits ({1 if billed_until else 3} days in {took:.0f} s)")
+    return place
+
+
+def reproduces(place, case):
+    """A closed day again, by another engine: the same; or, with another content planted in its stored certificate, refused."""
+    (place / "topology.yaml").write_text(TOPOLOGY.format(engine=ENGINES["dbt-duckdb"]))
+    done = bill(place, DAYS[0])
+    check(done.returncode == 0 and "the same to the last byte" in done.stdout, f"a rerun by dbt: {done.stdout}{done.stderr}")
+    certificate = place / "lake/billing/bill/certificates" / f"{DAYS[0]}.json"
+    good = certificate.read_text()
+    planted = re.sub(r'("usage_15m": \{\s*"rows": \d+,\s*"fingerprint": ")(....)', lambda m: m[1] + ("0000" if m[2] != "0000" else "1111"), good)
+    check(planted != good, "nothing was planted")
+    certificate.write_text(planted)
+    done = bill(place, DAYS[0])
+    check(done.returncode != 0 and "differs from what comes out now" in done.stderr, f"an altered certificate passed: {done.stdout}{done.stderr}")
+    certificate.write_text(good)
+    equal(case, place, "after reruns")
+    print("a closed day run again by another engine comes to the same; an altered one is refused")
+
+
+PLANTED = {  # what is changed in a copy of engines/dbt → what refuses it
+    "a row less": ("models/usage_15m.sql", "GROUP BY tenant, service, slot", "GROUP BY tenant, service, slot HAVING max(slot) < 95", "does not add up with bronze's log: at 23:45"),
+    "a byte more": ("models/usage_15m.sql", "{{ hp_bigint('sum(bytes)') }}", "{{ hp_bigint('sum(bytes) + 1') }}", "does not add up with bronze's log"),
+    "rounded down": ("macros/headpond.sql", "CAST({{ quantity }} * {{ price }} AS DECIMAL(28, 2))", "CAST({{ quantity }} * {{ price }} - 0.005 AS DECIMAL(28, 2))",
+                     "are not those of its usage at the day's prices"),
+    "a peak too high": ("models/usage_peak.sql", "max(events) AS peak_epm", "max(events) + 1000000 AS peak_epm", "does not fit its usage_15m"),
+    "another day": ("models/usage_peak.sql", "{{ hp_date(var('day')) }} AS day", "DATE '2020-01-01' AS day", "rows of another day"),
+    "a test that fails": ("models/schema.yml", "highest: 95", "highest: 1", "dbt failed on"),
+}
+
+
+def wrong_results(case, soak):
+    engines = case.directory / "engines"
+    for number, (what, (name, old, new, words)) in enumerate(PLANTED.items()):
+        if not soak and what in ("a byte more", "another day", "a test that fails"):
+            continue
+        shutil.rmtree(engines, ignore_errors=True)
+        shutil.copytree(ROOT / "engines", engines, ignore=shutil.ignore_patterns("flink", "target", "__pycache__"))
+        text = (engines / "dbt" / name).read_text()
+        check(old in text, f"nothing to plant in {name}: {old}")
+        (engines / "dbt" / name).write_text(text.replace(old, new))
+        place = case.copy(f"planted-{number}", "dbt-duckdb")
+        done = bill(place, DAYS[0], HEADPOND_ENGINES=str(engines))
+        check(done.returncode != 0 and words in done.stderr, f"{what}: exit {done.returncode}: {done.stdout}{done.stderr}")
+        nothing_stored(place)
+        print(f"planted, {what}: refused, nothing written")
+
+
+def not_there(case):
+    empty = case.directory / "empty"
+    empty.mkdir()
+    for engine, words in {"dbt-duckdb": "dbt is not installed: there is no python; install it with `tools/dbt install`", "pyspark": "install it with `tools/spark install`, or set SPARK_HOME"}.items():
+        place = case.copy("without-" + engine, engine)
+        for command in (["bill", "run", "--day", DAYS[0]], ["up"]):
+            done = headpond(*command, "-f", place / "topology.yaml", env={"HEADPOND_CACHE": str(empty), "SPARK_HOME": str(empty)}, timeout=60)
+            check(done.returncode != 0 and words in done.stderr, f"{engine}: {command}: {done.stdout}{done.stderr}")
+        nothing_stored(place)
+    print("engines that are not installed are named, with what mends it, before anything is started")
+
+
+def kills(case, count):
+    """The engine, or headpond, ends in mid-run; at the end the bill is as if nothing had happened."""
+    place = case.copy("kills", "dbt-duckdb")
+    for number in range(count):
+        process = start(place, DAYS[0])
+        pid = wait_until(lambda: working(process, place), 120, "the engine is at work")
+        if number % 2 == 0:
+            os.kill(pid, signal.SIGKILL)
+            said = process.communicate(timeout=60)[0]
+            check(process.returncode != 0 and "failed on 2026-11-20 with exit code 137" in said, f"engine killed: exit {process.returncode}: {said}")
+        else:
+            process.kill()
+            process.communicate(timeout=60)
+            wait_until(lambda: not pathlib.Path(f"/proc/{pid}").exists(), 30, "the engine ends with the headpond that started it")
+        check(not (place / "lake/billing/bill/certificates").exists(), "a certificate after a kill")
+    killed = bill(place, DAYS[0], HEADPOND_FAILPOINT="billing.mid:1")
+    check(killed.returncode == -9, f"not killed at billing.mid: exit {killed.returncode}: {killed.stderr}")
+    done = bill(place, DAYS[0])
+    check(done.returncode == 0, f"after the kills: {done.stderr}")
+    equal(case, place, "after kills", DAYS[:1])
+    print(f"{count + 1} kills of engine and headpond in turn: then the same bytes")
+
+
+def two_at_once(case):
+    """In one directory the second is refused at once; from another machine it is refused by the lease."""
+    place = case.copy("two", "dbt-duckdb")
+    process = start(place, DAYS[0])
+    wait_until(lambda: working(process, place), 120, "the engine is at work")
+    second = bill(place, DAYS[0])
+    check(second.returncode != 0 and "another run is under way in" in second.stderr, f"a second run: {second.stdout}{second.stderr}")
+    third = headpond("bill", "run", "-f", place / "topology.yaml", "--day", DAYS[0], "--data-dir", place / "elsewhere", env=environment())
+    check(third.returncode != 0 and "branch bill is run by dbt:" in third.stderr, f"a third run: {third.stdout}{third.stderr}")
+    said = process.communicate(timeout=200)[0]
+    check(process.returncode == 0, f"the first run: {said}")
+    equal(case, place, "two at once", DAYS[:1])
+    print("two runs at once: the second is refused, by directory and by lease; the first is whole")
+
+
+def nights(case):
+    """`up` makes up missed nights in order; SIGTERM in mid-run ends it and its engine soon; the next `up` goes on."""
+    place = case.copy("nights", "dbt-duckdb")
+    certificates = lambda: sorted(p.stem for p in (place / "lake/billing/bill/certificates").glob("*.json"))
+    up = harness.Up(place / "topology.yaml", place / "up.log", "billing", env=environment())
+    wait_until(lambda: certificates()[:1] == DAYS[:1], 120, "the first night")
+    pid = wait_until(lambda: next(iter(children(up.process.pid)), None), 60, "the engine of the second night")
+    check(up.terminate(30) == 0, f"up did not end cleanly: {(place / 'up.log').read_text()}")
+    wait_until(lambda: not pathlib.Path(f"/proc/{pid}").exists(), 10, "the engine ends with up")
+    closed = certificates()
+    check(closed == DAYS[:len(closed)] and len(closed) < 3, f"closed after the stop: {closed}")
+    up = harness.Up(place / "topology.yaml", place / "up.log", "billing", env=environment())
+    wait_until(lambda: certificates() == DAYS, 200, "all missed nights")
+    status = wait_until(lambda: harness.statuses(place / "topology.yaml").get("billing"), 30, "a status")
+    check(status["engine"] == "dbt", f"the cursor's engine: {status}")
+    check(up.terminate(30) == 0, "up did not end cleanly")
+    equal(case, place, "nights")
+    print("missed nights in order by `up`; SIGTERM stops the engine within seconds and the next start goes on")
+
+
+def children(pid):
+    out = []
+    for task in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+        out += [int(word) for word in task.read_text().split()]
+    return out
+
+
+def main():
+    soak = "--soak" in sys.argv
+    if not (VENV / "bin" / "dbt").exists():
+        print("dbt is not installed: tools/dbt install", file=sys.stderr)
+        return 3
+    with harness.Workspace() as directory:
+        case = Case(directory, int(time.time()) % 100_000)
+        not_there(case)
+        place = same_digits(case, "pyspark", None if soak else DAYS[1])
+        reproduces(place, case)
+        same_digits(case, "dbt-duckdb", None if soak else DAYS[1])
+        same_digits(case, "dbt-spark", None if soak else DAYS[1])
+        wrong_results(case, soak)
+        two_at_once(case)
+        nights(case)
+        kills(case, 12 if soak else 2)
+    print("bill engines: embedded, pyspark, dbt-duckdb and dbt-spark bill alike")
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except harness.Failed as failure:
+        print(f"FAILED: {failure}")
+        sys.exit(1)
