@@ -1,5 +1,7 @@
 #include "app/billing_engine.h"
 
+#include <fmt/format.h>
+
 #include "app/deploy_tools.h"
 #include "billing/external.h"
 #include "deploy/commands.h"
@@ -18,6 +20,10 @@ struct Owned {
 
 base::Result<std::shared_ptr<billing::Calculator>> open_calculator(const Session& session, const spec::Branch& branch) {
   if (!branch.external()) return nullptr;
+  if (!session.lake->local_path(""))
+    return base::fail(base::ErrorKind::kInvalid,
+                      fmt::format("{}: bills of `engine: {}` need a lake in a directory, not {}; write `engine: embedded`",
+                                  spec::to_string(branch.place), branch.engine, session.lake->describe()));
   const deploy::PackageInput input{
       .job = {.topology = session.topology, .branch = branch, .paths = session.paths, .start = {}, .program_json = {}},
       .tools = find_tools(),

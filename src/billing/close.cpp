@@ -102,8 +102,9 @@ base::Result<void> Closing::compute() {
   TRY_VOID(calculator.calculate(calculation));
   TRY(const auto usage, slots_of(*sql_, "usage_15m"));
   if (const auto differs = difference(usage, facts_.slots)) {
-    return base::fail(ErrorKind::kCorrupt, "the usage of " + text_ + " (" + calculator.word() + ") does not add up with bronze's log: " +
-                                               *differs + "; nothing was written, run `headpond audit --deep`");
+    return base::fail(ErrorKind::kCorrupt, "the usage of " + text_ + (world_.calculator != nullptr ? " (" + calculator.word() + ")" : "") +
+                                               " does not add up with bronze's log: " + *differs +
+                                               "; nothing was written, run `headpond audit --deep`");
   }
   TRY_VOID(calculator.check(calculation));
   auto rates = std::move(bill_.rates);

@@ -144,7 +144,7 @@ def reproduces(place, case):
 PLANTED = {  # what is changed in a copy of engines/dbt → what refuses it
     "a row less": ("models/usage_15m.sql", "GROUP BY tenant, service, slot", "GROUP BY tenant, service, slot HAVING max(slot) < 95", "does not add up with bronze's log: at 23:45"),
     "a byte more": ("models/usage_15m.sql", "{{ hp_bigint('sum(bytes)') }}", "{{ hp_bigint('sum(bytes) + 1') }}", "does not add up with bronze's log"),
-    "rounded down": ("macros/headpond.sql", "CAST({{ quantity }} * {{ price }} AS DECIMAL(28, 2))", "CAST({{ quantity }} * {{ price }} - 0.005 AS DECIMAL(28, 2))",
+    "rounded up": ("macros/headpond.sql", "CAST({{ quantity }} * {{ price }} AS DECIMAL(28, 2))", "CAST({{ quantity }} * {{ price }} + 0.005 AS DECIMAL(28, 2))",
                      "are not those of its usage at the day's prices"),
     "a peak too high": ("models/usage_peak.sql", "max(events) AS peak_epm", "max(events) + 1000000 AS peak_epm", "does not fit its usage_15m"),
     "another day": ("models/usage_peak.sql", "{{ hp_date(var('day')) }} AS day", "DATE '2020-01-01' AS day", "rows of another day"),
