@@ -8,6 +8,8 @@
 
 #include "decode/convert.h"
 #include "decode/key_trie.h"
+#include "decode/plain_json.h"
+#include "decode/scalar.h"
 
 namespace headpond::decode {
 namespace {
@@ -17,72 +19,10 @@ namespace od = simdjson::ondemand;
 constexpr std::uint8_t kUnset = 255;
 constexpr std::int32_t kSeverityForPattern = 13;  // WARN and above
 
-// One scalar found in a payload; `text` is in place or in the batch's arena.
-struct Scalar {
-  enum class Kind { kText, kInt, kUnsigned, kDouble, kBool, kStructure } kind = Kind::kText;
-  std::string_view text;  // the string's value; for every other kind its JSON text
-  std::int64_t integer = 0;
-  double real = 0;
-};
-
 std::string_view rtrim(std::string_view token) {
   while (!token.empty() && (token.back() == ' ' || token.back() == '\n' || token.back() == '\r' || token.back() == '\t'))
     token.remove_suffix(1);
   return token;
-}
-
-std::optional<std::int64_t> integer_of(const Scalar& s) {
-  switch (s.kind) {
-    case Scalar::Kind::kInt:
-    case Scalar::Kind::kBool: return s.integer;
-    case Scalar::Kind::kText:
-    case Scalar::Kind::kDouble: return int_of_text(s.text);
-    default: return std::nullopt;
-  }
-}
-
-std::optional<std::int64_t> timestamp_of(const Scalar& s) {
-  switch (s.kind) {
-    case Scalar::Kind::kInt: return micros_of_number(s.integer);
-    case Scalar::Kind::kDouble: return micros_of_number(s.real);
-    case Scalar::Kind::kText: return micros_of_text(s.text);
-    default: return std::nullopt;
-  }
-}
-
-std::optional<double> double_of(const Scalar& s) {
-  switch (s.kind) {
-    case Scalar::Kind::kInt: return static_cast<double>(s.integer);
-    case Scalar::Kind::kUnsigned:
-    case Scalar::Kind::kDouble: return s.real;
-    case Scalar::Kind::kText: return double_of_text(s.text);
-    default: return std::nullopt;
-  }
-}
-
-// Sets one cell. False: the value does not fit the column, the cell stays null.
-bool set_cell(columns::Column& column, std::size_t row, const Scalar& s) {
-  switch (column.type) {
-    case columns::Type::kString: column.set_string(row, s.text); return true;
-    case columns::Type::kDouble:
-      if (const auto v = double_of(s)) return column.set_double(row, *v), true;
-      return false;
-    case columns::Type::kBool:
-      if (s.kind == Scalar::Kind::kBool || s.text == "true" || s.text == "false")
-        return column.set_int(row, s.kind == Scalar::Kind::kBool ? s.integer : s.text == "true"), true;
-      return false;
-    case columns::Type::kTimestamp:
-      if (const auto v = timestamp_of(s)) return column.set_int(row, *v), true;
-      return false;
-    case columns::Type::kInt64:
-    case columns::Type::kInt32: {
-      if (s.kind == Scalar::Kind::kBool) return false;
-      const auto v = integer_of(s);
-      if (!v || (column.type == columns::Type::kInt32 && (*v < INT32_MIN || *v > INT32_MAX))) return false;
-      return column.set_int(row, *v), true;
-    }
-  }
-  return false;
 }
 
 class JsonDecoder {
@@ -106,10 +46,10 @@ class JsonDecoder {
   Decoded decode(columns::Batch& batch, const columns::Batch::Row& row) {
     batch_ = &batch;
     row_ = row.index;
-    out_ = {};
-    message_ = {};
-    std::memset(best_.data(), kUnset, best_.size());
-    if (encoding_ == Encoding::kJson && row.payload.data() != nullptr) {
+    forget();
+    if (encoding_ == Encoding::kJson && row.payload.data() != nullptr && !plain_.parse(row.payload, trie_.root(), *this)) {
+      clear_cells();
+      forget();
       if (const auto error = parse(row.payload); error != nullptr) {
         fail_row(error);
         return out_;
@@ -120,7 +60,25 @@ class JsonDecoder {
     return out_;
   }
 
+  // A value, not null, under a key of the trie.
+  void take(const KeyTrie::Node& node, const Scalar& scalar) {
+    for (const Want& want : node.wants)
+      if (want.rank < best_[want.slot]) {
+        best_[want.slot] = want.rank;
+        set(want.slot, scalar);
+      }
+  }
+
  private:
+  void forget() {
+    out_ = {};
+    message_ = {};
+    std::memset(best_.data(), kUnset, best_.size());
+  }
+  void clear_cells() {
+    for (auto& column : batch_->declared) column.valid[row_] = 0;
+  }
+
   base::Result<void> add_pointers(const Field& field, std::uint16_t slot) {
     for (std::size_t rank = 0; rank < field.from.size(); ++rank) {
       if (rank >= kUnset) return base::fail(base::ErrorKind::kInvalid, "column " + field.name + ": more than 254 pointers");
@@ -144,7 +102,7 @@ class JsonDecoder {
     probe.ints.resize(1);
     probe.doubles.resize(1);
     probe.strings.resize(1);
-    if (set_cell(probe, 0, default_scalar(field))) return {};
+    if (set_cell(probe, 0, default_scalar(field), times_)) return {};
     return base::fail(base::ErrorKind::kInvalid,
                       "column " + field.name + ": the default '" + *field.default_value + "' does not fit its type");
   }
@@ -181,7 +139,7 @@ class JsonDecoder {
         child = node.find(key);
       }
       if (child == nullptr) continue;
-      if (const auto error = take(field.value(), *child); error != simdjson::SUCCESS) return error;
+      if (const auto error = take_value(field.value(), *child); error != simdjson::SUCCESS) return error;
     }
     return simdjson::SUCCESS;
   }
@@ -192,7 +150,7 @@ class JsonDecoder {
       od::value value;
       if (const auto error = std::move(result).get(value); error != simdjson::SUCCESS) return error;
       if (const auto* child = node.find(std::to_string(index++)); child != nullptr)
-        if (const auto error = take(value, *child); error != simdjson::SUCCESS) return error;
+        if (const auto error = take_value(value, *child); error != simdjson::SUCCESS) return error;
     }
     return simdjson::SUCCESS;
   }
@@ -201,7 +159,7 @@ class JsonDecoder {
     return std::any_of(node.wants.begin(), node.wants.end(), [&](const Want& want) { return want.rank < best_[want.slot]; });
   }
 
-  simdjson::error_code take(od::value value, const KeyTrie::Node& node) {
+  simdjson::error_code take_value(od::value value, const KeyTrie::Node& node) {
     od::json_type type;
     if (const auto error = value.type().get(type); error != simdjson::SUCCESS) return error;
     if (!node.children.empty() && type == od::json_type::object) {
@@ -218,12 +176,7 @@ class JsonDecoder {
     Scalar scalar;
     bool null = false;
     if (const auto error = read(value, type, scalar, null); error != simdjson::SUCCESS) return error;
-    if (null) return simdjson::SUCCESS;
-    for (const Want& want : node.wants)
-      if (want.rank < best_[want.slot]) {
-        best_[want.slot] = want.rank;
-        set(want.slot, scalar);
-      }
+    if (!null) take(node, scalar);
     return simdjson::SUCCESS;
   }
 
@@ -248,7 +201,7 @@ class JsonDecoder {
         std::string_view json;
         const auto error = type == od::json_type::object ? raw_object(value, json) : raw_array(value, json);
         out.kind = Scalar::Kind::kStructure;
-        out.text = json;
+        out.text = rtrim(json);
         return error;
       }
     }
@@ -309,14 +262,14 @@ class JsonDecoder {
       return;
     }
     if (slot == ts_slot_) {
-      out_.ts = timestamp_of(scalar);
+      out_.ts = timestamp_of(scalar, times_);
       if (!out_.ts) ++out_.mismatches;
       return;
     }
     auto& column = batch_->declared[slot];
     if (slot == severity_slot_ && scalar.kind == Scalar::Kind::kText)
       if (const auto number = severity_of_word(scalar.text)) return column.set_int(row_, *number);
-    if (!set_cell(column, row_, scalar)) {
+    if (!set_cell(column, row_, scalar, times_)) {
       column.valid[row_] = 0;
       ++out_.mismatches;
     }
@@ -336,7 +289,7 @@ class JsonDecoder {
   }
 
   void fail_row(const char* why) {
-    for (auto& column : batch_->declared) column.valid[row_] = 0;
+    clear_cells();
     batch_->error[row_] = why;
     out_ = {.ts = std::nullopt, .malformed = true, .mismatches = 0};
   }
@@ -344,6 +297,8 @@ class JsonDecoder {
   static constexpr std::uint16_t kNoSlot = 0xFFFF;
   Encoding encoding_ = Encoding::kJson;
   od::parser parser_;
+  PlainJson<JsonDecoder> plain_;
+  TimeText times_;
   KeyTrie trie_;
   std::vector<Field> fields_;
   std::uint16_t ts_slot_ = 0, message_slot_ = 0, severity_slot_ = kNoSlot;
