@@ -1,5 +1,6 @@
 """One dashboard's gold table on Spark: where the last batch left off, and the one commit a batch is. docs/formats/gold.md."""
 import json
+import re
 import time
 import uuid
 
@@ -9,6 +10,7 @@ from . import rollups as R
 from .lake import spark_uri
 
 FORMAT = 1
+LOG_ENTRY = re.compile(r"\d{20}\.json")
 
 
 class Refused(Exception):
@@ -43,59 +45,90 @@ def create(objects, root, name, rollups):
 
 
 class Gold:
+    """`batch_id`, `positions`, `version` (of bronze) and `admitted` keys are those of the table's last batch, as of the last refresh() or commit()."""
+
     def __init__(self, spark, objects, job):
         section = job["dashboard"]
-        self.spark, self.rollups = spark, section["rollups"]
+        self.spark, self.objects, self.root, self.rollups = spark, objects, section["gold"], section["rollups"]
         self.place = f"{spark_uri(job['lake'])}/{section['gold']}"
-        create(objects, section["gold"], section["name"], self.rollups)
-        self._adopt()
-        self.refresh()
+        create(objects, self.root, section["name"], self.rollups)
+        self.batch_id, self.positions, self.version = 0, {}, -1
+        self.admitted = {rollup["name"]: set() for rollup in self.rollups}
+        self.seen = self._adopt()
+        if self.seen > 0:
+            self._read()
 
     def _adopt(self):
-        detail = self.spark.sql(f"DESCRIBE DETAIL delta.`{self.place}`").collect()[0]
-        self.id, properties = detail["id"], detail["properties"]
-        if "headpond.format" not in properties:
-            raise Refused(f"{self.place} is not one of Headpond's; give the branch another name or move the table away")
-        if int(properties["headpond.format"]) > FORMAT:
-            raise Refused(f"{self.place} has format {properties['headpond.format']}, this job knows {FORMAT}; install a newer version")
-        new = []
-        for rollup in self.rollups:
-            said, key = R.declaration(rollup), f"headpond.rollup.{rollup['name']}"
-            if properties.get(key, said) != said:
-                raise Refused(f"{self.place} has rollup '{rollup['name']}' as \"{properties[key]}\", the topology says \"{said}\"; "
-                              "give the changed rollup a new name")
-            if key not in properties:
-                new.append((key, said))
-        if new:
-            written = ", ".join(f"'{key}' = '{said}'" for key, said in new)
-            self.spark.sql(f"ALTER TABLE delta.`{self.place}` SET TBLPROPERTIES ({written})")
+        """The table's newest version, when it is one that this job may write."""
+        snapshot = self.spark._jvm.org.apache.spark.sql.delta.DeltaLog.forTable(self.spark._jsparkSession, self.place).unsafeVolatileSnapshot()
+        self.id, configuration = snapshot.metadata().id(), snapshot.metadata().configuration()
 
-    def frame(self, kind):
-        return self.spark.read.format("delta").load(self.place).where(F.col("kind") == kind)
+        def said_of(key):
+            found = configuration.get(key)
+            return found.get() if found.isDefined() else None
+
+        if said_of("headpond.format") is None:
+            raise Refused(f"{self.place} is not one of Headpond's; give the branch another name or move the table away")
+        if int(said_of("headpond.format")) > FORMAT:
+            raise Refused(f"{self.place} has format {said_of('headpond.format')}, this job knows {FORMAT}; install a newer version")
+        declared = {rollup["name"]: (f"headpond.rollup.{rollup['name']}", R.declaration(rollup)) for rollup in self.rollups}
+        for name, (key, declaration) in declared.items():
+            if said_of(key) not in (None, declaration):
+                raise Refused(f"{self.place} has rollup '{name}' as \"{said_of(key)}\", the topology says \"{declaration}\"; "
+                              "give the changed rollup a new name")
+        new = ", ".join(f"'{key}' = '{declaration}'" for key, declaration in declared.values() if said_of(key) is None)
+        if new:
+            self.spark.sql(f"ALTER TABLE delta.`{self.place}` SET TBLPROPERTIES ({new})")
+        return snapshot.version()
+
+    def frame(self):
+        return self.spark.read.format("delta").load(self.place)
 
     def refresh(self):
-        """Reads the last batch: its id, vector and bronze version; 0, nothing and -1 of an empty table."""
-        last = self.frame("batch").orderBy(F.desc("batch_id")).select("batch_id", "positions_after", "last_version").limit(1).collect()
+        """Reads the table anew if anything was committed to it since."""
+        if self._since():
+            self._read()
+
+    def _since(self):
+        """Log entries behind the last one seen, of whichever engine: [(version, text)]."""
+        names = self.objects.list(f"{self.root}/_delta_log", after=f"{self.seen:020d}.json")
+        versions = [int(name.split(".")[0]) for name in names if LOG_ENTRY.fullmatch(name)]
+        return [(version, self.objects.get(f"{self.root}/_delta_log/{version:020d}.json")) for version in versions if version > self.seen]
+
+    def _read(self):
+        entries = self._since()
+        self.seen = entries[-1][0] if entries else self.seen
+        last = F.max(F.when(F.col("kind") == "batch", F.struct("batch_id", "positions_after", "last_version"))).alias("last")
+        keys = F.collect_set(F.when(F.col("kind") == "key", F.struct("rollup", "key"))).alias("keys")
+        found = self.frame().where(F.col("kind").isin("batch", "key")).agg(last, keys).collect()[0]
         self.batch_id, self.positions, self.version = 0, {}, -1
-        if last:
-            self.batch_id, self.positions, self.version = last[0][0], parse_positions(last[0][1]), last[0][2]
+        if found["last"]:
+            self.batch_id, self.positions, self.version = found["last"][0], parse_positions(found["last"][1]), found["last"][2]
+        self.admitted = {rollup["name"]: set() for rollup in self.rollups}
+        self._admit(found["keys"])
 
-    def admitted(self):
-        keys = {rollup["name"]: set() for rollup in self.rollups}
-        for row in self.frame("key").select("rollup", "key").collect():
-            keys.setdefault(row[0], set()).add(row[1])
-        return keys
+    def _admit(self, keys):
+        for row in keys:
+            self.admitted.setdefault(row["rollup"], set()).add(row["key"])
 
-    def commit(self, frame, batch_id, positions_after, committed_at_us):
-        """Publishes `frame`, a batch's rows of all kinds, as one version. Overtaken: another engine's batch of that id is there.
+    def commit(self, frame, positions_after, bronze_version, new_keys):
+        """Publishes `frame`, the rows of batch `batch_id` + 1, as one version. Overtaken: another engine's batch of that id is there.
 
-        The transaction is the table's id and the batch's, so that of two writers of one batch the table keeps one."""
+        The transaction is the table's id and the batch's, so that of two writers of one batch the table keeps one. What the log then says is what
+        counts: an entry that carries this attempt's own mark."""
+        batch_id, mark = self.batch_id + 1, uuid.uuid4().hex
+        facts = json.dumps({"headpond": {"format": FORMAT, "batch_id": batch_id, "txn_id": mark}})
         try:
             writer = frame.write.format("delta").mode("append").option("txnAppId", self.id).option("txnVersion", str(batch_id))
-            writer.option("mergeSchema", "true").option("userMetadata", json.dumps({"headpond": {"format": FORMAT, "batch_id": batch_id}})).save(self.place)
+            writer.option("mergeSchema", "true").option("userMetadata", facts).save(self.place)
         except Exception as error:
             if "Concurrent" not in type(error).__name__ and "Concurrent" not in str(error):
                 raise
-        there = self.frame("batch").where(F.col("batch_id") == batch_id).select("positions_after", F.unix_micros("committed_at")).collect()
-        if len(there) != 1 or parse_positions(there[0][0]) != positions_after or there[0][1] != committed_at_us:
+        entries = self._since()
+        if [mark in text for _, text in entries] != [True]:
+            self._read()
+            if self.batch_id == batch_id and self.positions == positions_after and any(mark in text for _, text in entries):
+                return
             raise Overtaken(f"batch {batch_id} of {self.place} is another engine's")
+        self.seen, self.batch_id, self.positions, self.version = entries[0][0], batch_id, positions_after, bronze_version
+        self._admit(new_keys)

@@ -2,7 +2,7 @@
 import time
 
 from pyspark import StorageLevel
-from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from . import failpoints
 from . import rollups as R
@@ -36,75 +36,59 @@ class MicroBatch:
         log.forget(gold.positions)
         started_us = int(time.time() * 1e6)
         rows = R.beyond(frame, gold.positions)
-        found = rows.groupBy("source", "kafka_partition").agg(F.count(F.lit(1)), F.max("kafka_offset")).collect()
-        highest = {(row[0], row[1]): row[3] for row in found}
-        count = sum(row[2] for row in found)
+        found = R.counted(rows, self.section["allowed_lateness_us"]).collect()
+        count = sum(row["n"] for row in found)
         if count == 0:
             return
+        highest = {(row["source"], row["kafka_partition"]): row["highest"] for row in found}
         after, expected = log.covered(gold.positions, highest)
         if expected != count:
             raise Hole(f"beyond gold's vector bronze's log has {expected} rows up to {positions_json(highest)}, Spark was given {count}; "
                        "start the job with a new checkpoint folder")
-        batch_id = gold.batch_id + 1
-        kept = []
+        late = sum(row["late"] for row in found)
+        facts = (positions_json(gold.positions), positions_json(after), gold.version + 1, max(gold.version, log.reached(after)), count, late, started_us)
+        span = min(row["first_us"] for row in found), max(row["last_us"] for row in found)
+        partials = R.fine(rows, self.section["rollups"]).persist(StorageLevel.MEMORY_AND_DISK)
         try:
-            row = {"positions_before": positions_json(gold.positions), "positions_after": positions_json(after),
-                   "first_version": gold.version + 1, "last_version": max(gold.version, log.reached(after)), "rows": count,
-                   "committed_at_us": started_us}
-            batch = self._compute(rows, batch_id, row, kept)
+            new_keys = self._admit(partials)
+            failpoints.reach("gold.in_batch")
+            batch = self._gold_rows(partials, new_keys, facts, span)
             failpoints.reach("gold.before_commit")
             self.lease.check(COMMIT_S)
-            gold.commit(batch, batch_id, after, started_us)
+            gold.commit(batch, after, facts[3], new_keys)
             failpoints.reach("gold.after_commit")
         finally:
-            for frame_kept in kept:
-                frame_kept.unpersist()
-        self.rows, self.late = count, self.late + row["late"]
-        gold.refresh()
+            partials.unpersist()
+        self.rows, self.late = count, self.late + late
 
-    def _compute(self, rows, batch_id, row, kept):
-        def keep(frame):
-            kept.append(frame.persist(StorageLevel.MEMORY_AND_DISK))
-            return kept[-1]
+    def _admit(self, partials):
+        """Rows of the keys that this batch admits; none once every rollup is full."""
+        rollups, max_keys, admitted = self.section["rollups"], self.section["max_keys"], self.gold.admitted
+        if all(len(admitted[rollup["name"]]) >= max_keys for rollup in rollups):
+            return []
+        return R.candidates(partials, rollups, admitted, max_keys).collect()
 
-        rollups, spark = self.section["rollups"], self.gold.spark
-        admitted = self.gold.admitted()
-        all_rollups, all_histograms, all_keys = [], [], []
-        for rollup in rollups:
-            name = rollup["name"]
-            partials, histograms = R.fine(R.stamped(rows, rollup, self.section["allowed_lateness_us"]), rollup)
-            partials = keep(partials)
-            if rollup is rollups[0]:
-                row["late"] = partials.agg(F.coalesce(F.sum("late"), F.lit(0))).collect()[0][0]
-            room = max(0, self.section["max_keys"] - len(admitted[name]))
-            new = R.candidates(partials, rollup, admitted[name], room)
-            new_rows = new.collect()
-            known = admitted[name] | {new_row["key"] for new_row in new_rows}
-            labelled = F.lit(name).alias("rollup")
-            if new_rows:
-                all_keys.append(spark.createDataFrame(new_rows, new.schema).select("*", labelled))
-            sums = ["n", "bytes", "errors"] + [f"{what}_{m}" for m in rollup["measures"] for what in ("sum", "count")]
-            all_rollups.append(R.folded(partials, rollup, known, sums).select("*", labelled))
-            for measure, histogram in zip(rollup["measures"], histograms):
-                all_histograms.append(R.folded(histogram, {"by": []}, known, ["n"]).select("*", labelled, F.lit(measure).alias("measure")))
-            failpoints.reach("gold.in_batch")
-
-        def gathered(kind, frames):
-            gold_like = [R.as_gold(frame, kind, batch_id, rollups) for frame in frames]
-            for other in gold_like[1:]:
-                gold_like[0] = gold_like[0].union(other)
-            return gold_like[0] if gold_like else R.as_gold(spark.createDataFrame([], R.gold_schema(rollups)), kind, batch_id, rollups)
-
-        rollup_rows, histogram_rows = keep(gathered("rollup", all_rollups)), keep(gathered("histogram", all_histograms))
-        span = rollup_rows.agg(F.min("minute"), F.max("minute")).collect()[0]
-        reach = F.make_dt_interval(mins=F.lit(R.ROLLING_MINUTES - 1))
-        near = (F.col("minute") >= F.lit(span[0]) - reach) & (F.col("minute") <= F.lit(span[1]) + reach)
-        rolling = R.rolling(rollup_rows, histogram_rows, self.gold.frame("rollup").where(near), self.gold.frame("histogram").where(near), rollups)
-        facts = spark.createDataFrame([(row["positions_before"], row["positions_after"], row["first_version"], row["last_version"], row["rows"],
-                                        row["late"], row["committed_at_us"])],
-                                      "positions_before string, positions_after string, first_version long, last_version long, rows long, late long, at long")
-        facts = facts.select("*", F.timestamp_micros("at").alias("committed_at")).drop("at")
-        out = rollup_rows.union(histogram_rows)
-        for kind, frame in (("rolling_5m", rolling), ("key", None), ("batch", facts)):
-            out = out.union(gathered("key", all_keys) if kind == "key" else R.as_gold(frame, kind, batch_id, rollups))
+    def _gold_rows(self, partials, new_keys, facts, span):
+        """All rows of the batch, of every kind."""
+        rollups, gold = self.section["rollups"], self.gold
+        known = {name: set(keys) for name, keys in gold.admitted.items()}
+        for row in new_keys:
+            known[row["rollup"]].add(row["key"])
+        own = R.folded(partials, rollups, known)
+        before = R.near(gold.frame(), *span) if gold.batch_id else None
+        schema = R.gold_schema(rollups)
+        key_schema = T.StructType([schema[name] for name in ("rollup", "key", "n", *R.dimensions(rollups))])
+        batch_schema = T.StructType([schema[name] for name in ("positions_before", "positions_after", "first_version", "last_version", "rows", "late")])
+        frames = {
+            "rollup": R.rollup_rows(own, rollups),
+            "histogram": R.histogram_rows(own),
+            "rolling_5m": R.rolling(own, before, rollups),
+            "key": R.local_frame(gold.spark, [[row[name] for name in key_schema.fieldNames()] for row in new_keys], key_schema),
+            "batch": R.at(R.local_frame(gold.spark, [facts[:-1]], batch_schema), "committed_at", facts[-1]),
+        }
+        out = None
+        for kind, frame in frames.items():
+            if kind != "key" or new_keys:
+                rows = R.as_gold(frame, kind, gold.batch_id + 1, rollups)
+                out = rows if out is None else out.union(rows)
         return out.coalesce(1)

@@ -33,7 +33,15 @@ def open_session(name):
     if not delta:
         raise Untested(f"Delta {TESTED['delta']} is not among Spark's jars; tools/spark install fetches it")
     require_tested("delta", delta[1])
+    for name, value in small_tables(spark.sparkContext.defaultParallelism).items():
+        if not spark.sparkContext.getConf().contains(name):  # what the user says holds
+            spark.conf.set(name, value)
     return spark
+
+
+def small_tables(cores):
+    """What is shuffled and listed are partials and logs, small beside the rows they come from: a task a core, planned once."""
+    return {"spark.sql.shuffle.partitions": str(cores), "spark.sql.adaptive.enabled": "false", "spark.databricks.delta.snapshotPartitions": str(min(cores, 8))}
 
 
 def require_tested(what, version):
