@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """One closed day's bill with dbt, started by `headpond up` or `headpond bill run` with the Python of dbt's venv:
 
-    run.py --inputs inputs.json --output DIR --profiles-dir DIR --target duckdb|spark --work DIR [--docs DIR]
+    run.py --inputs inputs.json --output PLACE --result result.json --profiles-dir DIR --target duckdb|spark --work DIR [--spark-conf FILE]
+           [--docs DIR]
 
-Makes the sources out of the inputs, runs `dbt build` (models, then their tests), and writes DIR/<table>/*.parquet, then DIR/result.json.
---docs writes `dbt docs generate`'s site too. --work is scratch: database, warehouse, dbt's target and logs.
+Makes the sources out of the inputs, runs `dbt build` (models, then their tests), and writes PLACE/<table>/*.parquet, then the result. PLACE is a
+directory or s3://…. --docs writes `dbt docs generate`'s site too. --work is scratch: database, warehouse, dbt's target and logs.
 """
 import argparse
 import contextlib
@@ -13,19 +14,31 @@ import pathlib
 import sys
 
 PROJECT = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(PROJECT.parent / "spark"))
+sys.path[:0] = [str(PROJECT), str(PROJECT.parent / "spark")]
 from headpond_spark import billing  # noqa: E402
 
 
 class DuckDb:
     """The sources and results of one run are tables and views of a database file."""
 
-    def __init__(self, work):
+    def __init__(self, options):
+        self.path = str(options.work / "headpond.duckdb")
+        self.on_s3 = options.output.startswith("s3://")
+        os.environ["HEADPOND_DBT_DATABASE"] = self.path
+
+    @contextlib.contextmanager
+    def connect(self):
         import duckdb
 
-        self.path = str(work / "headpond.duckdb")
-        os.environ["HEADPOND_DBT_DATABASE"] = self.path
-        self.connect = lambda: contextlib.closing(duckdb.connect(self.path))
+        with contextlib.closing(duckdb.connect(self.path)) as database:
+            if self.on_s3:
+                import headpond_lake
+
+                headpond_lake.configure(database)
+            yield database
+
+    def versions(self):
+        return ("dbt-core", "dbt-duckdb", "duckdb")
 
     def prepare(self, inputs):
         types = billing.RATES.replace("STRING", "VARCHAR")
@@ -39,26 +52,30 @@ class DuckDb:
     def write(self, output):
         with self.connect() as database:
             for table in billing.TABLES:
-                (output / table).mkdir(parents=True)
-                database.execute(f"COPY main.{table} TO '{str(output / table / 'part-0.parquet').replace(chr(39), chr(39) * 2)}' (FORMAT parquet)")
+                if not self.on_s3:
+                    pathlib.Path(output, table).mkdir(parents=True)
+                target = f"{output}/{table}/part-0.parquet".replace("'", "''")
+                database.execute(f"COPY main.{table} TO '{target}' (FORMAT parquet)")
 
 
 class Spark:
     """dbt-spark's session is this process's own: sources are global temporary views, results tables of a throw-away warehouse."""
 
-    def __init__(self, work):
+    def __init__(self, options):
         from pyspark.sql import SparkSession
 
-        builder = SparkSession.builder.master(os.environ.get("SPARK_MASTER", "local[*]")).appName("headpond-billing")
-        for key, value in {
+        builder = SparkSession.builder.master("local[*]").appName("headpond-billing")
+        for key, value in ({
             "spark.sql.session.timeZone": "UTC",
             "spark.sql.catalogImplementation": "in-memory",
-            "spark.sql.warehouse.dir": str(work / "warehouse"),
-            "spark.sql.shuffle.partitions": "8",
+            "spark.sql.warehouse.dir": str(options.work / "warehouse"),
             "spark.ui.enabled": "false",
-        }.items():
+        } | billing.read_conf(options.spark_conf)).items():
             builder = builder.config(key, value)
         self.session = builder.getOrCreate()
+
+    def versions(self):
+        return ("dbt-core", "dbt-spark", "pyspark")
 
     def prepare(self, inputs):
         billing.bronze_of(self.session, inputs).createOrReplaceGlobalTempView("logs")
@@ -86,19 +103,22 @@ def run_dbt(options, day, *words):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--inputs", required=True, type=pathlib.Path)
-    parser.add_argument("--output", required=True, type=pathlib.Path)
+    parser.add_argument("--output", required=True)
+    parser.add_argument("--result", required=True, type=pathlib.Path)
     parser.add_argument("--profiles-dir", required=True, type=pathlib.Path)
     parser.add_argument("--target", required=True, choices=["duckdb", "spark"])
     parser.add_argument("--work", required=True, type=pathlib.Path)
+    parser.add_argument("--spark-conf", type=pathlib.Path)
     parser.add_argument("--docs", type=pathlib.Path)
     options = parser.parse_args()
     billing.end_with_parent()
-    options.output, options.profiles_dir, options.work = (path.absolute() for path in (options.output, options.profiles_dir, options.work))
-    options.docs = options.docs and options.docs.absolute()
+    for name in ("inputs", "result", "profiles_dir", "work", "spark_conf", "docs"):
+        setattr(options, name, getattr(options, name) and getattr(options, name).absolute())
+    options.output = options.output if "://" in options.output else os.path.abspath(options.output)
     inputs = billing.read_inputs(options.inputs)
     options.work.mkdir(parents=True, exist_ok=True)
     os.chdir(options.work)  # what a library drops into its directory goes away with the run
-    engine = (DuckDb if options.target == "duckdb" else Spark)(options.work)
+    engine = (DuckDb if options.target == "duckdb" else Spark)(options)
     engine.prepare(inputs)
     run_dbt(options, inputs["day"], "build")
     engine.write(options.output)
@@ -107,7 +127,7 @@ def main():
         options.docs.mkdir(parents=True, exist_ok=True)
         for name in ("index.html", "manifest.json", "catalog.json"):
             (options.docs / name).write_bytes((options.work / "target" / name).read_bytes())
-    billing.finish(options.output, f"dbt-{options.target}")
+    billing.finish(options.result, f"dbt-{options.target}", *engine.versions())
 
 
 if __name__ == "__main__":

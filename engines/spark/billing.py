@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """One closed day's bill as a PySpark batch, started by `headpond up` or `headpond bill run`:
 
-    spark-submit billing.py --job job.json --inputs inputs.json --output DIR
+    spark-submit billing.py --job job.json --inputs inputs.json --output PLACE --result result.json
 
-Runs the models of engines/dbt in Spark and writes DIR/<table>/*.parquet, then DIR/result.json.
+Runs the models of engines/dbt in Spark and writes PLACE/<table>/*.parquet, then the result. PLACE is a directory or s3://….
 """
 import argparse
 import pathlib
@@ -21,6 +21,7 @@ def main():
     parser.add_argument("--job", required=True)
     parser.add_argument("--inputs", required=True)
     parser.add_argument("--output", required=True)
+    parser.add_argument("--result", required=True)
     options = parser.parse_args()
     billing.end_with_parent()
     inputs = billing.read_inputs(options.inputs)
@@ -33,7 +34,7 @@ def main():
             billing.write_table(spark.sql(models.render(table, inputs["day"])), table, options.output)
             # What is read again is read from what was written: bronze is scanned once a table.
             spark.read.parquet(f"{options.output}/{table}").createOrReplaceTempView(table)
-        billing.finish(options.output, f"pyspark {spark.version}")
+        billing.finish(options.result, "pyspark", f"spark {spark.version}")
     finally:
         spark.stop()
 

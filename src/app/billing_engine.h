@@ -10,8 +10,8 @@
 
 namespace headpond::app {
 
-// Null: the branch is embedded. Errors: kNotFound: what would be run is not on this machine. kInvalid: a lake it
-// cannot read. Each with the mend; nothing was started.
+// Null: the branch is embedded. Errors: kNotFound, kRetry: what would be run is not on this machine. kInvalid: a version that was not
+// tested, or a lake it cannot read. Each with the mend; no day was begun.
 base::Result<std::shared_ptr<billing::Calculator>> open_calculator(const Session& session, const spec::Branch& branch);
 
 }  // namespace headpond::app

@@ -10,11 +10,12 @@ namespace {
 class Embedded final : public Calculator {
  public:
   std::string word() const override { return "embedded"; }
-  base::Result<void> calculate(const Calculation& what) override {
+  base::Result<std::optional<MadeBy>> calculate(const Calculation& what) override {
     const auto day = base::format_day(what.day);
     TRY(const auto bronze, bronze_relation(what.world, what.day));
     TRY_VOID(compute_usage(what.sql, day, bronze));
-    return compute_lines(what.sql, day, what.rates);
+    TRY_VOID(compute_lines(what.sql, day, what.rates));
+    return std::nullopt;
   }
 };
 

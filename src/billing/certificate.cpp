@@ -10,7 +10,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::string_view kNeeds = "0.1.0";  // the oldest Headpond that reads kFormat
+constexpr std::string_view kNeeds = "0.1.0";  // the oldest Headpond that reads either format
 
 std::uint64_t from_hex(const std::string& text) {
   std::uint64_t value = 0;
@@ -86,6 +86,8 @@ Certificate certificate_of(const Json& json) {
   }
   for (const auto& [name, t] : json.at("tables").items())
     c.tables[name] = {t.at("rows").get<std::int64_t>(), t.at("fingerprint").get<std::string>()};
+  if (const auto e = json.find("engine"); e != json.end())
+    c.engine = MadeBy{e->at("name").get<std::string>(), e->at("versions").get<std::string>()};
   c.report_layout = json.at("report_layout").get<int>();
   for (const auto& [path, hash] : json.at("outputs").items()) c.outputs[path] = hash.get<std::string>();
   const auto& bill = json.at("bill");
@@ -115,7 +117,7 @@ PartitionDay Certificate::totals() const {
 }
 
 std::string to_json(const Certificate& c) {
-  Json out = {{"format", kFormat},
+  Json out = {{"format", c.engine ? kFormatWithEngine : kFormat},
               {"needs", kNeeds},
               {"topology", c.topology},
               {"branch", c.branch},
@@ -136,6 +138,7 @@ std::string to_json(const Certificate& c) {
   out["rates"] = rates_json(c.rates);
   out["tables"] = Json::object();
   for (const auto& [name, content] : c.tables) out["tables"][name] = {{"rows", content.rows}, {"fingerprint", content.fingerprint}};
+  if (c.engine) out["engine"] = {{"name", c.engine->name}, {"versions", c.engine->versions}};
   out["report_layout"] = c.report_layout;
   out["outputs"] = Json::object();
   for (const auto& [path, hash] : c.outputs) out["outputs"][path] = hash;
@@ -147,9 +150,9 @@ std::string to_json(const Certificate& c) {
 base::Result<Certificate> parse_certificate(std::string_view json, std::string_view name) {
   try {
     const auto parsed = Json::parse(json);
-    if (const auto format = parsed.at("format").get<int>(); format > kFormat) {
+    if (const auto format = parsed.at("format").get<int>(); format > kFormatWithEngine) {
       return base::fail(base::ErrorKind::kInvalid, std::string(name) + " has format " + std::to_string(format) + ", this Headpond reads " +
-                                                       std::to_string(kFormat) + "; install " +
+                                                       std::to_string(kFormatWithEngine) + "; install " +
                                                        parsed.value("needs", std::string("a newer one")) + " or later");
     }
     return certificate_of(parsed);

@@ -18,12 +18,19 @@
 
 namespace headpond::billing {
 
-inline constexpr int kFormat = 1;
+inline constexpr int kFormat = 1;  // of the tables, and of a certificate that names no engine
+inline constexpr int kFormatWithEngine = 2;
 
 struct CertificateLink {
   base::Micros day;
   std::string sha256;  // of the certificate's bytes
   auto operator<=>(const CertificateLink&) const = default;
+};
+
+// The engine outside this binary that computed a day: "dbt-duckdb", "dbt-core 1.11.16, dbt-duckdb 1.11.1, duckdb 1.5.5".
+struct MadeBy {
+  std::string name, versions;
+  auto operator<=>(const MadeBy&) const = default;
 };
 
 struct Certificate {
@@ -35,6 +42,7 @@ struct Certificate {
   std::int64_t peak_second = 0, peak_second_events = 0;
   std::vector<Rate> rates;
   std::map<std::string, Content> tables;       // by name
+  std::optional<MadeBy> engine;                // none: Headpond itself
   int report_layout = 0;                       // kReportLayout of the Headpond that drew the report
   std::map<std::string, std::string> outputs;  // SHA-256 by path relative to the branch's folder
   // Summary for readers that want no table.

@@ -10,7 +10,10 @@
 #include "billing/report.h"
 #include "billing/sha256.h"
 #include "billing/tables.h"
+#include "billing/turn.h"
 #include "bronze/view.h"
+#include "delta/log.h"
+#include "env/scan_path.h"
 
 namespace headpond::billing {
 namespace {
@@ -28,8 +31,10 @@ class Closing {
   }
 
   base::Result<DayResult> run() {
+    TRY(turn_, Turn::take(world_, settings_, calculator().word()));
     TRY_VOID(read_chain());
     TRY_VOID(compute());
+    TRY_VOID(turn_->keep());
     if (!provisional_) TRY_VOID(store_tables());
     TRY_VOID(write_outputs());
     return result();
@@ -43,6 +48,7 @@ class Closing {
   base::Result<void> write_outputs();
   base::Result<void> write(const std::string& relative, const std::string& bytes);
   base::Result<void> keep(const std::string& relative);
+  Calculator& calculator() const { return world_.calculator != nullptr ? *world_.calculator : embedded_calculator(); }
   int report_layout() const { return stored_ && !provisional_ ? stored_->certificate.report_layout : kReportLayout; }
   base::Result<void> write_certificate();
   base::Result<Certificate> certificate();
@@ -59,7 +65,9 @@ class Closing {
   DayFacts facts_;
   std::optional<StoredCertificate> before_, stored_;
   std::map<base::SourcePartition, PartitionDay> ranges_;
+  std::unique_ptr<Turn> turn_;
   std::unique_ptr<sql::Engine> sql_;
+  std::optional<MadeBy> made_by_;
   Bill bill_;
   std::map<std::string, std::string> hashes_;
 };
@@ -97,16 +105,15 @@ base::Result<void> Closing::choose_prices() {
 base::Result<void> Closing::compute() {
   TRY(sql_, open_sql(world_));
   TRY_VOID(choose_prices());
-  auto& calculator = world_.calculator != nullptr ? *world_.calculator : embedded_calculator();
-  const Calculation calculation{.sql = *sql_, .world = world_, .settings = settings_, .day = day_, .rates = bill_.rates};
-  TRY_VOID(calculator.calculate(calculation));
+  const Calculation calculation{.sql = *sql_, .world = world_, .settings = settings_, .day = day_, .rates = bill_.rates, .turn = *turn_};
+  TRY(made_by_, calculator().calculate(calculation));
   TRY(const auto usage, slots_of(*sql_, "usage_15m"));
   if (const auto differs = difference(usage, facts_.slots)) {
-    return base::fail(ErrorKind::kCorrupt, "the usage of " + text_ + (world_.calculator != nullptr ? " (" + calculator.word() + ")" : "") +
-                                               " does not add up with bronze's log: " + *differs +
-                                               "; nothing was written, run `headpond audit --deep`");
+    return base::fail(ErrorKind::kCorrupt,
+                      "the usage of " + text_ + (world_.calculator != nullptr ? " (" + calculator().word() + ")" : "") +
+                          " does not add up with bronze's log: " + *differs + "; nothing was written, run `headpond audit --deep`");
   }
-  TRY_VOID(calculator.check(calculation));
+  TRY_VOID(calculator().check(calculation));
   auto rates = std::move(bill_.rates);
   TRY(bill_, read_bill(*sql_, facts_));
   bill_.rates = std::move(rates);
@@ -122,6 +129,7 @@ base::Result<void> Closing::store_tables() {
   TRY_VOID(store_day(*sql_, world_, settings_, "usage_15m", day_));
   TRY_VOID(store_day(*sql_, world_, settings_, "usage_peak", day_));
   world_.failpoints.reach("billing.mid");
+  TRY_VOID(turn_->keep());
   if (auto lines = store_day(*sql_, world_, settings_, "invoice_lines", day_); !lines) {
     auto error = std::move(lines).error();
     if (error.kind == ErrorKind::kCorrupt && !stored_) error.message += "; if prices of that day were changed since, restore them";
@@ -179,6 +187,7 @@ base::Result<Certificate> Closing::certificate() {
   for (const auto table : kTables) {
     TRY(c.tables[std::string(table)], content_of(*sql_, table, std::string(table)));
   }
+  c.engine = stored_ ? stored_->certificate.engine : made_by_;  // of a closed day: who computed it first
   c.report_layout = report_layout();
   c.outputs = hashes_;
   c.currency = bill_.currency;
@@ -284,16 +293,17 @@ base::Result<std::vector<base::Micros>> certified_days(const World& world, const
 
 base::Result<BronzeDay> bronze_day(const World& world, base::Micros day) {
   TRY(const auto view, bronze::open_view(world.lake, world.paths.bronze));
-  std::vector<bronze::DataFile> files;
-  std::ranges::copy_if(view.files, std::back_inserter(files), [&](const auto& file) { return file.ingest_date == base::format_day(day); });
-  auto paths = bronze::scan_paths(world.lake, world.paths.bronze, files);
-  auto relation = bronze::scan_expression(paths, view.schema);
-  return BronzeDay{view.version, std::move(paths), std::move(relation)};
+  const delta::Table table(world.lake, world.paths.bronze);
+  BronzeDay out{view.version, {}, view.schema};
+  for (const auto& file : view.files)
+    if (file.ingest_date == base::format_day(day)) out.paths.push_back(table.path(file.path));
+  return out;
 }
 
 base::Result<std::string> bronze_relation(const World& world, base::Micros day) {
   TRY(auto bronze, bronze_day(world, day));
-  return std::move(bronze.relation);
+  for (auto& path : bronze.paths) path = env::scan_path(world.lake, path);
+  return bronze::scan_expression(bronze.paths, bronze.schema);
 }
 
 base::Result<std::unique_ptr<sql::Engine>> open_sql(const World& world) {

@@ -36,14 +36,14 @@ base::Result<std::optional<StoredCertificate>> read_certificate(const World& wor
 // Days with a certificate, rising.
 base::Result<std::vector<base::Micros>> certified_days(const World& world, const Settings& settings);
 
-// A day's live files of bronze, and what they hold as a relation.
+// A day's live files of bronze: paths in the lake, and the columns of its table.
 struct BronzeDay {
   base::Version version;
   std::vector<std::string> paths;
-  std::string relation;
+  std::vector<delta::Field> schema;
 };
 base::Result<BronzeDay> bronze_day(const World& world, base::Micros day);
-// Its relation.
+// What they hold, as a relation for open_sql's engine.
 base::Result<std::string> bronze_relation(const World& world, base::Micros day);
 base::Result<std::unique_ptr<sql::Engine>> open_sql(const World& world);
 

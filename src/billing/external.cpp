@@ -1,7 +1,5 @@
 #include "billing/external.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -11,9 +9,8 @@
 #include "base/time.h"
 #include "billing/calculation.h"
 #include "billing/close.h"
-#include "billing/tables.h"
-#include "lease/lease.h"
-#include "lease/look.h"
+#include "billing/staging.h"
+#include "bronze/view.h"
 
 namespace headpond::billing {
 namespace {
@@ -22,27 +19,7 @@ using base::ErrorKind;
 namespace fs = std::filesystem;
 
 constexpr int kInputsFormat = 1;
-constexpr auto kLease = base::Duration::seconds(15), kGrace = base::Duration::seconds(5);
 constexpr std::size_t kLinesShown = 6;
-
-// The right to run engines from this directory, as long as this object lives: its holder's name stands for one process at a time.
-class DirectoryLock {
- public:
-  explicit DirectoryLock(const std::string& directory)
-      : file_(open((directory + "/engine.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644)) {
-    held_ = file_ >= 0 && flock(file_, LOCK_EX | LOCK_NB) == 0;
-  }
-  DirectoryLock(const DirectoryLock&) = delete;
-  DirectoryLock& operator=(const DirectoryLock&) = delete;
-  ~DirectoryLock() {
-    if (file_ >= 0) close(file_);
-  }
-  bool held() const { return held_; }
-
- private:
-  int file_;
-  bool held_ = false;
-};
 
 // A folder of one run, gone with this object.
 class Folder {
@@ -70,10 +47,19 @@ base::Result<void> write(const std::string& path, const std::string& text) {
 
 base::Result<std::string> inputs_json(const Calculation& what) {
   TRY(const auto bronze, bronze_day(what.world, what.day));
-  nlohmann::ordered_json out{{"format", kInputsFormat},           {"topology", what.settings.topology},
-                             {"branch", what.settings.branch},    {"day", base::format_day(what.day)},
-                             {"version", bronze.version.value()}, {"files", bronze.paths},
-                             {"relation", bronze.relation},       {"rates", nlohmann::ordered_json::array()}};
+  std::vector<std::string> files;
+  for (const auto& path : bronze.paths) {
+    TRY(auto place, place_of(what.world, path));
+    files.push_back(std::move(place));
+  }
+  nlohmann::ordered_json out{{"format", kInputsFormat},
+                             {"topology", what.settings.topology},
+                             {"branch", what.settings.branch},
+                             {"day", base::format_day(what.day)},
+                             {"version", bronze.version.value()},
+                             {"files", files},
+                             {"relation", bronze::scan_expression(files, bronze.schema)},
+                             {"rates", nlohmann::ordered_json::array()}};
   for (const auto& rate : what.rates) {
     nlohmann::ordered_json row{{"tenant", nullptr}, {"item", rate.item},   {"tier", rate.tier},        {"lower", rate.lower},
                                {"upper", nullptr},  {"price", rate.price}, {"currency", rate.currency}};
@@ -82,6 +68,24 @@ base::Result<std::string> inputs_json(const Calculation& what) {
     out["rates"].push_back(std::move(row));
   }
   return out.dump(2) + "\n";
+}
+
+// What runs that died have left.
+void remove_left_runs(const std::string& directory) {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(directory, ignored))
+    if (entry.path().filename().string().starts_with("run-")) fs::remove_all(entry.path(), ignored);
+}
+
+// What the engine wrote last of all: which it is.
+base::Result<MadeBy> read_result(const std::string& path, const std::string& word) {
+  std::ifstream in(path);
+  if (!in) return base::fail(ErrorKind::kCorrupt, word + " ended well but left no result in " + path);
+  const auto json = nlohmann::json::parse(in, nullptr, false);
+  if (!json.is_object() || !json.contains("engine") || !json["engine"].is_string() || !json.contains("versions") ||
+      !json["versions"].is_string())
+    return base::fail(ErrorKind::kCorrupt, word + " does not say in its result which engine it is; run the engines/ of this Headpond");
+  return MadeBy{json["engine"], json["versions"]};
 }
 
 // The end of what a program said, on one line.
@@ -98,65 +102,10 @@ std::string last_words(const std::string& output) {
   return text;
 }
 
-// The columns of a table with their types: what an engine wrote is taken as nothing else.
-std::string typed_columns(std::string_view table) {
-  if (table == "usage_15m")
-    return "CAST(day AS DATE) AS day, CAST(tenant AS VARCHAR) AS tenant, CAST(service AS VARCHAR) AS service, CAST(slot AS INTEGER) AS "
-           "slot, "
-           "CAST(events AS BIGINT) AS events, CAST(bytes AS BIGINT) AS bytes, CAST(errors AS BIGINT) AS errors";
-  if (table == "usage_peak")
-    return "CAST(day AS DATE) AS day, CAST(tenant AS VARCHAR) AS tenant, CAST(slot AS INTEGER) AS slot, CAST(peak_epm AS BIGINT) AS "
-           "peak_epm";
-  return "CAST(day AS DATE) AS day, CAST(tenant AS VARCHAR) AS tenant, CAST(item AS VARCHAR) AS item, CAST(tier AS INTEGER) AS tier, "
-         "CAST(quantity AS DECIMAL(19,9)) AS quantity, CAST(unit_price AS DECIMAL(18,9)) AS unit_price, "
-         "CAST(amount AS DECIMAL(28,2)) AS amount, CAST(currency AS VARCHAR) AS currency";
-}
-
-base::Error within(base::Error error, const std::string& word) {
-  return {ErrorKind::kCorrupt, "the result of " + word + " cannot be read: " + error.message};
-}
-
-base::Result<void> read_result(const Calculation& what, const std::string& word, const std::string& output) {
-  if (!fs::exists(output + "/result.json")) return base::fail(ErrorKind::kCorrupt, word + " ended well but left no result in " + output);
-  for (const std::string table : {"usage_15m", "usage_peak", "invoice_lines"}) {
-    const std::string order = table == "usage_15m"    ? "tenant, service, slot"
-                              : table == "usage_peak" ? "tenant, slot"
-                                                      : "tenant, item, tier";
-    const auto read =
-        what.sql.query("CREATE OR REPLACE TEMP TABLE " + table + " AS SELECT " + typed_columns(table) + " FROM read_parquet(" +
-                       sql::quote_literal(output + "/" + table + "/*.parquet") + ", hive_partitioning = false) ORDER BY " + order);
-    if (!read) return std::unexpected(within(read.error(), word));
-    TRY(const auto strange, what.sql.query("SELECT count(*) FROM " + table + " WHERE day IS DISTINCT FROM DATE " +
-                                           sql::quote_literal(base::format_day(what.day))));
-    if (strange.rows[0][0].as_int() > 0)
-      return base::fail(ErrorKind::kCorrupt, word + " gave " + table + " rows of another day than " + base::format_day(what.day));
-  }
-  return {};
-}
-
 }  // namespace
 
-base::Result<void> ExternalCalculator::run(const Calculation& what, const std::string& folder, const std::string& output) {
+base::Result<void> ExternalCalculator::run(const Calculation& what, const std::string& folder, const std::string& staging) {
   const std::string log = what.world.local_directory + "/" + engine_.word + "-" + base::format_day(what.day) + ".log";
-  const std::string lease_root = branch_root(what.world, what.settings) + "/_leases/engine";
-  TRY(const auto token, lease::holder_token(what.world.local_directory, what.world.random));
-  lease::Lease lease(what.world.lake, what.world.clock, what.world.random,
-                     {.root = lease_root, .holder = engine_.word + ":" + token, .lease = kLease, .grace = kGrace});
-  TRY(const bool held, lease.acquire());
-  if (!held) {
-    const auto look = lease::look(what.world.lake, lease_root);
-    return base::fail(ErrorKind::kRetry, "branch " + what.settings.branch + " is run by " +
-                                             (look && *look ? (*look)->holder : std::string("another engine")) +
-                                             " elsewhere; wait until its run has ended");
-  }
-  std::error_code ignored;  // below: what runs that died have left
-  for (const auto& entry : fs::directory_iterator(what.world.local_directory, ignored))
-    if (entry.path().filename().string().starts_with("run-") && fs::absolute(entry.path()).lexically_normal() != folder)
-      fs::remove_all(entry.path(), ignored);
-  fs::remove_all(*what.world.lake.local_path(branch_root(what.world, what.settings) + "/_staging"), ignored);
-  std::error_code failed;
-  fs::create_directories(fs::path(output).parent_path(), failed);
-  if (failed) return base::fail(ErrorKind::kRetry, "cannot create " + output + ": " + failed.message());
   TRY(const auto inputs, inputs_json(what));
   TRY_VOID(write(folder + "/inputs.json", inputs));
   for (const auto& [name, text] : engine_.files) TRY_VOID(write(folder + "/" + name, text));
@@ -166,41 +115,37 @@ base::Result<void> ExternalCalculator::run(const Calculation& what, const std::s
     for (std::size_t at = 0; (at = word.find("{run}", at)) != std::string::npos; at += folder.size()) word.replace(at, 5, folder);
     request.argv.push_back(std::move(word));
   }
-  request.argv.insert(request.argv.end(), {"--inputs", folder + "/inputs.json", "--output", output});
+  request.argv.insert(request.argv.end(), {"--inputs", folder + "/inputs.json", "--output", staging, "--result", folder + "/result.json"});
   request.environment.emplace_back("HEADPOND_PARENT", std::to_string(getpid()));
-  bool fenced = false;
+  base::Result<void> kept;
   request.give_up = [&] {
-    if (const auto kept = lease.keep(); !kept && kept.error().kind == ErrorKind::kFenced) fenced = true;
-    return fenced || interrupted_;
+    if (kept) kept = what.turn.keep();
+    return !kept || interrupted_;
   };
+  std::error_code ignored;
   fs::remove(log, ignored);
-  auto done = processes_.run(request);
-  if (fenced) return base::fail(ErrorKind::kRetry, "another engine took over branch " + what.settings.branch + "; this one was stopped");
-  (void)lease.release();  // it runs out by itself
-  if (!done) return std::unexpected(std::move(done).error().within(engine_.word + " for " + base::format_day(what.day)));
+  const auto done = processes_.run(request);
+  if (!kept) return kept;
+  if (!done) return std::unexpected(base::Error(done.error()).within(engine_.word + " for " + base::format_day(what.day)));
   if (done->code == 0) return {};
   return base::fail(ErrorKind::kRetry, engine_.word + " failed on " + base::format_day(what.day) + " with exit code " +
                                            std::to_string(done->code) + ": " + last_words(done->output) + "; all of it is in " + log);
 }
 
-base::Result<void> ExternalCalculator::calculate(const Calculation& what) {
+base::Result<std::optional<MadeBy>> ExternalCalculator::calculate(const Calculation& what) {
   if (interrupted_) return base::fail(ErrorKind::kRetry, engine_.word + " is being stopped");
   const auto& world = what.world;
   const std::string id = hex16(world.random.next());
-  const auto staging = world.lake.local_path(branch_root(world, what.settings) + "/_staging");
-  if (!staging)
-    return base::fail(ErrorKind::kInvalid,
-                      world.lake.describe() + ": bills of " + engine_.word + " need a lake in a directory; use one, or `engine: embedded`");
+  remove_left_runs(world.local_directory);
   const Folder folder(fs::absolute(world.local_directory + "/run-" + id).lexically_normal().string());
   std::error_code failed;
   fs::create_directories(folder.path(), failed);
   if (failed) return base::fail(ErrorKind::kRetry, "cannot create " + folder.path() + ": " + failed.message());
-  const DirectoryLock lock(world.local_directory);
-  if (!lock.held())
-    return base::fail(ErrorKind::kRetry, "another run is under way in " + world.local_directory + "; wait until it has ended");
-  const Folder output(fs::absolute(*staging + "/" + base::format_day(what.day) + "/" + id).lexically_normal().string());
-  TRY_VOID(run(what, folder.path(), output.path()));
-  return read_result(what, engine_.word, output.path());
+  TRY(const auto staging, Staging::make(what, id));
+  TRY_VOID(run(what, folder.path(), staging.place()));
+  TRY(auto made_by, read_result(folder.path() + "/result.json", engine_.word));
+  TRY_VOID(staging.read(what, engine_.word));
+  return made_by;
 }
 
 // That peaks fit the usage, and that the lines are the usage's at the day's prices, to the last digit.

@@ -1,7 +1,7 @@
 // A billing engine outside this binary: given a closed day's files and prices, run as a child process, its result read back.
 //
-// Holds the branch's lease while the engine runs. The engine writes below `billing/<branch>/_staging/<day>/<run>/`, and nothing there
-// counts: whatever it left is removed after its run, or before the next one. Documents and folders: docs/formats/billing.md.
+// The engine writes below `billing/<branch>/_staging/<day>/<run>/`, and nothing there counts: whatever it left is removed after its run, or
+// before the next one. Documents and folders: docs/formats/billing.md.
 //
 // Threads: as Calculator.
 #pragma once
@@ -9,6 +9,7 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,7 +22,7 @@ namespace headpond::billing {
 
 struct ExternalEngine {
   std::string word;                                              // "pyspark", "dbt"
-  std::vector<std::string> argv;                                 // `{run}` in it is the folder of the run; --inputs and --output are added
+  std::vector<std::string> argv;                                 // `{run}` in it is the folder of the run; its inputs and outputs are added
   std::vector<std::pair<std::string, std::string>> environment;  // beside this process's own
   std::map<std::string, std::string> files;                      // put into the folder of each run, by name
   base::Duration timeout = base::Duration::hours(6);
@@ -33,12 +34,12 @@ class ExternalCalculator final : public Calculator {
   ExternalCalculator(ExternalEngine engine, env::Processes& processes) : engine_(std::move(engine)), processes_(processes) {}
 
   std::string word() const override { return engine_.word; }
-  base::Result<void> calculate(const Calculation& what) override;
+  base::Result<std::optional<MadeBy>> calculate(const Calculation& what) override;
   base::Result<void> check(const Calculation& what) override;
   void interrupt() override { interrupted_ = true; }
 
  private:
-  base::Result<void> run(const Calculation& what, const std::string& folder, const std::string& output);
+  base::Result<void> run(const Calculation& what, const std::string& folder, const std::string& staging);
 
   const ExternalEngine engine_;
   env::Processes& processes_;

@@ -47,7 +47,7 @@ class EngineDouble final : public env::Processes {
       std::filesystem::create_directories(output + "/" + table);
       TRY_VOID(sql->query("COPY " + table + " TO '" + output + "/" + table + "/part-0.parquet' (FORMAT parquet)"));
     }
-    if (finish) std::ofstream(output + "/result.json") << "{}";
+    if (finish) std::ofstream(after(request, "--result")) << R"({"format": 1, "engine": "dbt-duckdb", "versions": "dbt-core 1.11.16"})";
     return env::ProcessResult{0, ""};
   }
   base::Result<std::int64_t> start(const env::ProcessRequest&) override { return base::fail(base::ErrorKind::kInvalid, "not used"); }
@@ -73,7 +73,7 @@ struct ExternalBill : ::testing::Test {
   std::string refusal() {
     const auto result = run("2026-11-23");
     if (result) return "no refusal";
-    for (const auto& [path, bytes] : lake.branch_objects()) EXPECT_THAT(path, HasSubstr("_leases")) << "was written";
+    for (const auto& [path, bytes] : lake.branch_objects()) ADD_FAILURE() << path << " was written";
     return result.error().message;
   }
 
@@ -82,7 +82,7 @@ struct ExternalBill : ::testing::Test {
   ExternalCalculator calculator;
 };
 
-TEST_F(ExternalBill, StoresTheBytesThatTheEmbeddedEngineStores) {
+TEST_F(ExternalBill, StoresTheBytesThatTheEmbeddedEngineStoresAndItsNameInTheCertificate) {
   ASSERT_TRUE(run_day(lake.settings, lake.world(), day("2026-11-24"), false));
   const auto embedded = lake.branch_objects();
   std::filesystem::remove_all(lake.directory / "lake" / "billing");
@@ -90,17 +90,30 @@ TEST_F(ExternalBill, StoresTheBytesThatTheEmbeddedEngineStores) {
   ASSERT_TRUE(result) << result.error().message;
   EXPECT_EQ(engine.runs, 2);
   for (const auto& [path, bytes] : embedded) {
-    if (path.find("_delta_log") == std::string::npos) {
+    // The engine's name stands in the certificates, and their hash in the next day's page.
+    if (path.find("_delta_log") == std::string::npos && path.find("/certificates/") == std::string::npos && !path.ends_with("-24.html")) {
       EXPECT_EQ(lake.read(path), bytes) << path;
     }
   }
   for (const auto& [path, bytes] : lake.branch_objects()) EXPECT_EQ(path.find("_staging"), std::string::npos) << path;
+  const std::string name = "billing/billing-capacity/certificates/2026-11-23.json";
+  const auto ours = *parse_certificate(embedded.at(name), name);
+  auto theirs = *parse_certificate(lake.read(name), name);
+  EXPECT_FALSE(ours.engine);
+  EXPECT_EQ(theirs.engine, (MadeBy{"dbt-duckdb", "dbt-core 1.11.16"}));
+  theirs.engine = ours.engine;
+  EXPECT_EQ(to_json(theirs), embedded.at(name));
   EXPECT_FALSE(std::filesystem::exists(std::filesystem::path(after(engine.last, "--inputs")).parent_path()));
   EXPECT_EQ(engine.last.argv[1], "--work=" + std::filesystem::path(after(engine.last, "--inputs")).parent_path().string() + "/work");
   const auto again = run();
   ASSERT_TRUE(again) << again.error().message;
   EXPECT_TRUE(again->stored_before);
   EXPECT_EQ(engine.runs, 3);
+  const auto before = lake.branch_objects();
+  const auto embedded_again = run_day(lake.settings, lake.world(), day("2026-11-24"), false);
+  ASSERT_TRUE(embedded_again) << embedded_again.error().message;
+  EXPECT_TRUE(embedded_again->stored_before);
+  EXPECT_EQ(lake.branch_objects(), before);
 }
 
 TEST_F(ExternalBill, RefusesAResultThatTheLedgerOrThePricesContradict) {

@@ -77,6 +77,7 @@ Package pyspark_package(const PackageInput& in) {
 Package dbt_package(const PackageInput& in) {
   Package out;
   out.files["profiles.yml"] = dbt_profiles(in);
+  if (in.job.branch.dbt.target == "spark") out.files["spark.conf"] = dbt_spark_conf(in);
   const auto command = [&](const std::string& why, std::vector<std::string> words) {
     std::vector<std::string> argv{in.tools.dbt};
     argv.insert(argv.end(), words.begin(), words.end());
@@ -91,7 +92,7 @@ Package dbt_package(const PackageInput& in) {
 }  // namespace
 
 Command billing_run(const PackageInput& in) {
-  Command run{.why = "run by `headpond up` or `headpond bill run` for each closed day, with --inputs and --output behind it",
+  Command run{.why = "run by `headpond up` or `headpond bill run` for each closed day, with --inputs, --output and --result behind it",
               .environment = {},
               .argv = {},
               .log = ""};
@@ -99,18 +100,14 @@ Command billing_run(const PackageInput& in) {
     run.argv = spark_submit(in);
     return run;
   }
-  const auto slash = in.tools.dbt.rfind('/');
-  run.argv = {(slash == std::string::npos ? "" : in.tools.dbt.substr(0, slash + 1)) + "python",
-              in.tools.engines + "/dbt/run.py",
-              "--profiles-dir",
-              in.directory,
-              "--target",
-              in.job.branch.dbt.target,
-              "--work",
-              in.directory + "/work"};
-  if (in.job.branch.dbt.target == "spark" && !in.job.branch.spark.master.empty())
-    run.environment.emplace_back("SPARK_MASTER", in.job.branch.spark.master);
+  run.argv = {dbt_python(in.tools), in.tools.engines + "/dbt/run.py", "--profiles-dir", in.directory,
+              "--target",           in.job.branch.dbt.target,         "--work",         in.directory + "/work"};
+  if (in.job.branch.dbt.target == "spark") run.argv.insert(run.argv.end(), {"--spark-conf", in.directory + "/spark.conf"});
   return run;
+}
+
+std::string dbt_python(const Tools& tools) {
+  return tools.dbt.substr(0, tools.dbt.rfind('/') + 1) + "python";
 }
 
 std::string_view spark_script(const spec::Branch& branch) {

@@ -53,6 +53,9 @@ Package package(const PackageInput& input);
 // What computes one closed day of a billing branch; its inputs and output are named behind it. The package's files lie in `directory`.
 Command billing_run(const PackageInput& input);
 
+// The Python beside dbt: that of its venv.
+std::string dbt_python(const Tools& tools);
+
 // The program below engines/spark that does the branch's work.
 std::string_view spark_script(const spec::Branch& branch);
 

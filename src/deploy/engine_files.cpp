@@ -22,6 +22,10 @@ constexpr const char* kJavaOpens =
     "--add-opens=java.base/java.util.concurrent=ALL-UNNAMED --add-opens=java.base/java.util.concurrent.atomic=ALL-UNNAMED "
     "--add-opens=java.base/java.util.concurrent.locks=ALL-UNNAMED";
 
+bool remote(const spec::LakePaths& paths) {
+  return paths.lake.find("://") != std::string::npos;
+}
+
 bool plain_http(const std::string& endpoint) {
   return endpoint.starts_with("http://");
 }
@@ -76,10 +80,21 @@ std::string spark_conf(const PackageInput& in) {
   return out;
 }
 
+std::string dbt_spark_conf(const PackageInput& in) {
+  std::string out =
+      spark_conf(in) + "spark.master " + (in.job.branch.spark.master.empty() ? in.tools.spark_master : in.job.branch.spark.master) + "\n";
+  if (!remote(in.job.paths)) return out;  // Parquet files, which Spark reads by itself
+  return out +
+         (in.tools.spark_jars.empty() ? std::string("spark.jars.packages ") + kSparkPackages
+                                      : "spark.jars " + in.tools.spark_jars + "/*.jar") +
+         "\n";
+}
+
 std::string dbt_profiles(const PackageInput& in) {
   std::string out = kCredentials;
   out += "headpond:\n  target: " + in.job.branch.dbt.target + "\n  outputs:\n";
   out += "    duckdb:\n      type: duckdb\n      path: \"{{ env_var('HEADPOND_DBT_DATABASE', ':memory:') }}\"\n      threads: 1\n";
+  if (remote(in.job.paths)) out += "      module_paths: [\"" + in.tools.engines + "/dbt\"]\n      plugins: [{module: headpond_lake}]\n";
   out += "    spark:\n      type: spark\n      method: session\n      schema: headpond\n      host: NA\n";
   return out;
 }

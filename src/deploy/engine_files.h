@@ -19,6 +19,8 @@ appender.console.layout.pattern = %-5p %c %x - %m%n
 
 std::string flink_config(const PackageInput& in);
 std::string spark_conf(const PackageInput& in);
+// Of dbt-spark's own session: where it runs and what it loads are in it too.
+std::string dbt_spark_conf(const PackageInput& in);
 std::string dbt_profiles(const PackageInput& in);
 
 }  // namespace headpond::deploy

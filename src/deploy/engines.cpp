@@ -21,7 +21,10 @@ std::string_view word(rules::Measure::Kind kind) {
 
 std::span<const std::string_view> tested(std::string_view engine) {
   if (engine == "flink") return kFlinkTested;
-  if (engine == "spark") return kSparkTested;
+  if (engine == "spark" || engine == "pyspark") return kSparkTested;
+  if (engine == "dbt-duckdb") return kDbtDuckdbTested;
+  if (engine == "dbt-spark") return kDbtSparkTested;
+  if (engine == "duckdb") return kDuckdbTested;
   return kDbtTested;
 }
 

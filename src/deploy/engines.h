@@ -16,6 +16,9 @@ namespace headpond::deploy {
 inline constexpr std::string_view kFlinkTested[] = {"2.3.0"};
 inline constexpr std::string_view kSparkTested[] = {"4.2.0"};
 inline constexpr std::string_view kDbtTested[] = {"1.11.16"};
+inline constexpr std::string_view kDbtDuckdbTested[] = {"1.11.1"};
+inline constexpr std::string_view kDbtSparkTested[] = {"1.11.0"};
+inline constexpr std::string_view kDuckdbTested[] = {"1.5.5"};
 
 // What a job of engines/ can be given.
 struct Support {

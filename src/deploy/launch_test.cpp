@@ -333,13 +333,29 @@ TEST_F(LaunchTest, ASparkOrDbtThatIsNotThereOrNotTestedIsRefused) {
   EXPECT_EQ(check_spark(processes, "/s").error().message, "spark 3.5.1 was not tested with this Headpond; use 4.2.0");
   processes.answers = {env::ProcessResult{0, "Welcome to\n   /_/  version 4.2.0\n"}};
   EXPECT_TRUE(check_spark(processes, "/s"));
-  const std::string dbt = "Core:\n  - installed: 1.11.16\n  - latest: 1.11.16\n\nPlugins:\n  - duckdb: 1.11.1\n";
-  processes.answers = {env::ProcessResult{0, dbt}};
-  EXPECT_TRUE(check_dbt(processes, "dbt", "duckdb"));
-  EXPECT_THAT(check_dbt(processes, "dbt", "spark").error().message,
+  Tools tools;
+  EXPECT_THAT(check_dbt(processes, tools, "duckdb").error().message,
+              HasSubstr("dbt is not installed: there is no python; install it with"));
+  tools.dbt = directory + "/dbt";
+  EXPECT_THAT(check_dbt(processes, tools, "duckdb").error().message, HasSubstr("there is no " + directory + "/python; install"));
+  std::ofstream(directory + "/python") << "#!/bin/sh\n";
+  std::filesystem::permissions(directory + "/python", std::filesystem::perms::owner_all);
+  const auto refusal = [&](const std::string& target, const std::string& packages) {
+    processes.answers = {env::ProcessResult{0, packages}};
+    const auto done = check_dbt(processes, tools, target);
+    return done ? "" : done.error().message;
+  };
+  EXPECT_EQ(refusal("duckdb", "duckdb 1.5.5\ndbt-core 1.11.16\ndbt-duckdb 1.11.1\n"), "");
+  EXPECT_EQ(refusal("spark", "pyspark 4.2.0\ndbt-core 1.11.16\ndbt-spark 1.11.0\n"), "");
+  EXPECT_THAT(refusal("spark", "dbt-core 1.11.16\ndbt-duckdb 1.11.1\n"),
               HasSubstr("dbt lacks the adapter of `dbt: {target: spark}`; install dbt-spark"));
-  processes.answers = {env::ProcessResult{0, "Core:\n  - installed: 1.8.0\n"}};
-  EXPECT_EQ(check_dbt(processes, "dbt", "duckdb").error().message, "dbt 1.8.0 was not tested with this Headpond; use 1.11.16");
+  EXPECT_EQ(refusal("duckdb", "dbt-core 1.8.0\n"), "dbt 1.8.0 was not tested with this Headpond; use 1.11.16");
+  EXPECT_EQ(refusal("duckdb", "dbt-core 1.11.16\ndbt-duckdb 1.9.0\n"), "dbt-duckdb 1.9.0 was not tested with this Headpond; use 1.11.1");
+  EXPECT_EQ(refusal("duckdb", "dbt-core 1.11.16\ndbt-duckdb 1.11.1\nduckdb 1.4.0\n"),
+            "duckdb 1.4.0 was not tested with this Headpond; use 1.5.5");
+  EXPECT_EQ(refusal("spark", "dbt-core 1.11.16\ndbt-spark 1.11.0\npyspark 3.5.1\n"),
+            "pyspark 3.5.1 was not tested with this Headpond; use 4.2.0");
+  EXPECT_THAT(refusal("duckdb", "Traceback\n"), HasSubstr("/python has no dbt-core (exit 0: Traceback); install"));
 }
 
 TEST_F(LaunchTest, AProgramOrJobThatIsNotOnThisMachineIsRefused) {

@@ -21,6 +21,10 @@ using base::ErrorKind;
 
 constexpr base::Duration kAsk = base::Duration::seconds(5);
 constexpr base::Duration kVersionMax = base::Duration::minutes(2);
+constexpr const char* kPackages =
+    "from importlib.metadata import distributions\n"
+    "for d in distributions():\n"
+    "  if d.name in ('dbt-core', 'dbt-duckdb', 'dbt-spark', 'duckdb', 'pyspark'): print(d.name, d.version)";
 
 std::string last_line(const std::string& text) {
   const auto end = text.find_last_not_of("\r\n ");
@@ -90,15 +94,30 @@ base::Result<void> check_spark(env::Processes& processes, const std::string& spa
   return check_version("spark", version);
 }
 
-base::Result<void> check_dbt(env::Processes& processes, const std::string& dbt, const std::string& target) {
-  const std::string mend = "install it with `tools/dbt install`, or set HEADPOND_DBT to a dbt of your own";
-  TRY(const auto version, version_of(processes, {dbt, "--version"}, R"(installed:\s+(\d+\.\d+\.\d+))", "dbt", mend));
-  TRY_VOID(check_version("dbt", version));
-  const auto plugins = processes.run({.argv = {dbt, "--version"}, .timeout = kVersionMax});
-  if (!plugins || plugins->output.find("- " + target + ":") == std::string::npos)
+base::Result<void> check_dbt(env::Processes& processes, const Tools& tools, const std::string& target) {
+  const std::string mend = "install it with `tools/dbt install`, or set HEADPOND_DBT to the dbt of a venv of your own",
+                    python = dbt_python(tools);
+  if (tools.dbt.find('/') == std::string::npos || access(python.c_str(), X_OK) != 0)
+    return base::fail(ErrorKind::kNotFound, fmt::format("dbt is not installed: there is no {}; {}", python, mend));
+  // dbt's own --version asks a registry, which takes a minute without one.
+  const auto done = processes.run({.argv = {python, "-c", kPackages}, .timeout = kVersionMax});
+  if (!done) return base::fail(ErrorKind::kRetry, fmt::format("dbt: {}; {}", done.error().message, mend));
+  const auto version = [&](const std::string& package) {
+    std::smatch found;
+    const std::regex wanted("(^|\n)" + package + " (\\S+)");
+    return std::regex_search(done->output, found, wanted) ? found[2].str() : std::string();
+  };
+  if (version("dbt-core").empty())
+    return base::fail(ErrorKind::kRetry,
+                      fmt::format("dbt: {} has no dbt-core (exit {}: {}); {}", python, done->code, last_line(done->output), mend));
+  TRY_VOID(check_version("dbt", version("dbt-core")));
+  const std::string adapter = "dbt-" + target, engine = target == "duckdb" ? "duckdb" : "pyspark";
+  if (version(adapter).empty())
     return base::fail(ErrorKind::kInvalid,
-                      fmt::format("dbt: {} lacks the adapter of `dbt: {{target: {}}}`; install dbt-{}", dbt, target, target));
-  return {};
+                      fmt::format("dbt: {} lacks the adapter of `dbt: {{target: {}}}`; install {}", tools.dbt, target, adapter));
+  TRY_VOID(check_version(adapter, version(adapter)));
+  if (version(engine).empty()) return base::fail(ErrorKind::kInvalid, fmt::format("dbt: {} lacks {}; {}", python, engine, mend));
+  return check_version(engine, version(engine));
 }
 
 base::Result<void> check_files(const spec::Branch& branch, const Tools& tools) {
@@ -116,22 +135,16 @@ base::Result<void> check_files(const spec::Branch& branch, const Tools& tools) {
                 "set HEADPOND_ENGINES to the folder engines/ of this Headpond");
 }
 
-base::Result<void> check_billing_programs(const spec::Branch& branch, const Tools& tools) {
-  const auto slash = tools.dbt.rfind('/');
-  const bool spark = branch.engine == "pyspark";
-  const std::string program = spark ? tools.spark_home + "/bin/spark-submit" : tools.dbt.substr(0, slash + 1) + "python";
-  if ((spark || slash != std::string::npos) && access(program.c_str(), X_OK) == 0) return {};
-  return base::fail(ErrorKind::kNotFound,
-                    fmt::format("{} is not installed: there is no {}; {}", branch.engine, program,
-                                spark ? "install it with `tools/spark install`, or set SPARK_HOME"
-                                      : "install it with `tools/dbt install`, or set HEADPOND_DBT to the dbt of a venv"));
+base::Result<void> check_billing(const spec::Branch& branch, const Tools& tools, env::Processes& processes) {
+  TRY_VOID(check_files(branch, tools));
+  return branch.engine == "dbt" ? check_dbt(processes, tools, branch.dbt.target) : check_spark(processes, tools.spark_home);
 }
 
 base::Result<void> check_engine(const spec::Branch& branch, const Tools& tools, int parallelism, env::HttpClient& http,
                                 env::Processes& processes) {
+  if (branch.kind == spec::BranchKind::kBilling) return check_billing(branch, tools, processes);
   TRY_VOID(check_files(branch, tools));
   if (branch.engine == "flink") return check_flink(http, flink_rest(branch, tools), parallelism);
-  if (branch.engine == "dbt") return check_dbt(processes, tools.dbt, branch.dbt.target);
   return check_spark(processes, tools.spark_home);
 }
 

@@ -21,11 +21,12 @@ namespace headpond::deploy {
 base::Result<void> check_flink(env::HttpClient& http, const std::string& rest, int parallelism);
 // Errors: kRetry: it cannot be run. kInvalid: a version that was not tested.
 base::Result<void> check_spark(env::Processes& processes, const std::string& spark_home);
-base::Result<void> check_dbt(env::Processes& processes, const std::string& dbt, const std::string& target);
+// dbt-core, the adapter of `target` and what it runs on. Errors: kNotFound: not there. kRetry, kInvalid: as check_spark.
+base::Result<void> check_dbt(env::Processes& processes, const Tools& tools, const std::string& target);
 // The programs and the job that will be run are on this machine. Errors: kNotFound: which is not, with the mend.
 base::Result<void> check_files(const spec::Branch& branch, const Tools& tools);
-// The programs that compute a bill on this machine are there. Errors: kNotFound: which is not, with the mend.
-base::Result<void> check_billing_programs(const spec::Branch& branch, const Tools& tools);
+// What computes a bill is on this machine, and in versions that were tested. Errors: as the three above.
+base::Result<void> check_billing(const spec::Branch& branch, const Tools& tools, env::Processes& processes);
 // Whichever of these the branch needs.
 base::Result<void> check_engine(const spec::Branch& branch, const Tools& tools, int parallelism, env::HttpClient& http,
                                 env::Processes& processes);

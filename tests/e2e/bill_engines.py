@@ -2,6 +2,8 @@
 """bill_engines.py [--soak]: closed days through every billing engine with the real binary. The same bytes as the embedded engine's and the same digits
 as the oracle's from dbt on DuckDB, dbt on Spark and PySpark; ends of engine and headpond in mid-run; two runs at once; results that are wrong;
 engines that are not there. Needs tools/dbt (exit 3 without it)."""
+import hashlib
+import json
 import os
 import pathlib
 import re
@@ -63,9 +65,17 @@ class Case:
 
 
 def outputs(lake):
-    """What is the same to the last byte whatever the engine: certificates (which hold the tables' fingerprints), reports, CSV."""
+    """What is the same to the last byte whatever the engine: certificates (which hold the tables' fingerprints), reports, CSV. Only the engine's
+    name is taken out of the certificates, and each hash that stands for such a file is given by its name."""
     branch = lake / "billing" / "bill"
-    return {str(p.relative_to(branch)): p.read_bytes() for folder in ("certificates", "reports") for p in sorted((branch / folder).glob("*"))}
+    files = {str(p.relative_to(branch)): p.read_bytes() for folder in ("certificates", "reports") for p in sorted((branch / folder).glob("*"))}
+    names = {hashlib.sha256(data).hexdigest().encode(): name.encode() for name, data in files.items()}
+    plain = lambda data: re.sub(rb"[0-9a-f]{64}", lambda m: names.get(m[0], m[0]), re.sub(rb'"format": 2,', b'"format": 1,', re.sub(rb'  "engine": {[^}]*},\n', b"", data)))
+    return {name: plain(data) for name, data in files.items()}
+
+
+def engine_named(place, day):
+    return json.loads((place / "lake/billing/bill/certificates" / f"{day}.json").read_text()).get("engine")
 
 
 def environment(**more):
@@ -116,6 +126,8 @@ def same_digits(case, engine, billed_until=None):
     done = bill(place, DAYS[-1])
     check(done.returncode == 0, f"{engine}: {done.stderr}")
     took = time.monotonic() - started
+    named = engine_named(place, DAYS[-1])
+    check(named and named["name"] == engine and re.search(r"spark 4\.2\.0|duckdb 1\.5\.5", named["versions"]), f"{engine}: the certificate names {named}")
     equal(case, place, engine)
     harness.oracle("bill_oracle.py", "--lake", place / "lake", "--branch", "bill", "--prices", place / "prices.yaml")
     verified = headpond("bill", "verify", "-f", place / "topology.yaml", "--day", DAYS[-1], "--deep")
@@ -127,10 +139,12 @@ def same_digits(case, engine, billed_until=None):
 def reproduces(place, case):
     """A closed day again, by another engine: the same; or, with another content planted in its stored certificate, refused."""
     (place / "topology.yaml").write_text(TOPOLOGY.format(engine=ENGINES["dbt-duckdb"]))
+    named = engine_named(place, DAYS[0])
     done = bill(place, DAYS[0])
     check(done.returncode == 0 and "the same to the last byte" in done.stdout, f"a rerun by dbt: {done.stdout}{done.stderr}")
     certificate = place / "lake/billing/bill/certificates" / f"{DAYS[0]}.json"
     good = certificate.read_text()
+    check(engine_named(place, DAYS[0]) == named, "a rerun by dbt changed who closed the day")
     planted = re.sub(r'("usage_15m": \{\s*"rows": \d+,\s*"fingerprint": ")(....)', lambda m: m[1] + ("0000" if m[2] != "0000" else "1111"), good)
     check(planted != good, "nothing was planted")
     certificate.write_text(planted)

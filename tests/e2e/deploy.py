@@ -58,6 +58,8 @@ class JobManager:
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
+PACKAGES = "printf 'dbt-core 1.11.16\\ndbt-duckdb 1.11.1\\nduckdb 1.5.5\\n'"
+
 
 class World:
     """A lake with a frozen bronze, doubles of the engines' programs, and an environment with a secret in it."""
@@ -73,7 +75,8 @@ class World:
         self.write_topology()
         self.program("flink/bin/flink", "echo Job has been submitted with JobID 0123456789abcdef0123456789abcdef")
         self.program("spark/bin/spark-submit", "echo '   version 4.2.0'")
-        self.program("dbt", "printf 'Core:\\n  - installed: 1.11.16\\nPlugins:\\n  - duckdb: 1.11.1\\n'")
+        self.program("dbt", "")
+        self.program("python", PACKAGES)
         (directory / "pager.jar").write_text("a jar")
         shutil.copytree(harness.ROOT / "engines" / "dbt", directory / "engines" / "dbt")
         (directory / "engines" / "spark").mkdir()
@@ -137,9 +140,11 @@ def refusals(world):
     world.program("spark/bin/spark-submit", "echo '   version 3.5.1'")
     refused(world, "an untested Spark", 2, "headpond: spark 3.5.1 was not tested with this Headpond; use 4.2.0\n", arguments=("--branch", "dash"))
     world.program("spark/bin/spark-submit", "echo '   version 4.2.0'")
-    world.program("dbt", "printf 'Core:\\n  - installed: 1.11.16\\nPlugins:\\n'")
+    world.program("python", PACKAGES.replace("dbt-core 1.11.16", "dbt-core 1.12.6"))
+    refused(world, "an untested dbt", 2, "headpond: dbt 1.12.6 was not tested with this Headpond; use 1.11.16\n", arguments=("--branch", "bill"))
+    world.program("python", PACKAGES.replace("dbt-duckdb 1.11.1", ""))
     refused(world, "dbt without its adapter", 2, f"headpond: dbt: {world.directory}/dbt lacks the adapter of `dbt: {{target: duckdb}}`; install dbt-duckdb\n", arguments=("--branch", "bill"))
-    world.program("dbt", "printf 'Core:\\n  - installed: 1.11.16\\nPlugins:\\n  - duckdb: 1.11.1\\n'")
+    world.program("python", PACKAGES)
 
     (world.directory / "rules.yaml").write_text(harness.RULES.replace("lateness: 2s", "lateness: 2s").replace("severity_number >= 17", "severty_number >= 17"))
     done = world.deploy(*pager)

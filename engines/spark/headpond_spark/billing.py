@@ -2,6 +2,7 @@
 and by dbt-spark. Formats: docs/formats/billing.md, "External engines".
 """
 import decimal
+import importlib.metadata
 import json
 import os
 import pathlib
@@ -56,7 +57,15 @@ def write_table(frame, table, output):
     frame.coalesce(1).write.mode("error").parquet(f"{output}/{table}")
 
 
-def finish(output, engine):
-    """The last thing written: without it there is no result."""
-    pathlib.Path(output).mkdir(parents=True, exist_ok=True)
-    (pathlib.Path(output) / "result.json").write_text(json.dumps({"format": FORMAT, "engine": engine}) + "\n", encoding="utf-8")
+def read_conf(path):
+    """spark.conf as spark-submit reads it: a name, a blank, its value."""
+    lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines() if path else []
+    return dict(line.split(None, 1) for line in lines if line.strip() and not line.startswith("#"))
+
+
+def finish(path, engine, *parts):
+    """The last thing written: without it there is no result. `parts`: packages of this Python, or "name version"."""
+    versions = ", ".join(part if " " in part else f"{part} {importlib.metadata.version(part)}" for part in parts)
+    path = pathlib.Path(path)
+    path.with_suffix(".new").write_text(json.dumps({"format": FORMAT, "engine": engine, "versions": versions}) + "\n", encoding="utf-8")
+    path.with_suffix(".new").rename(path)
