@@ -6,6 +6,7 @@ namespace headpond::app {
 namespace {
 
 constexpr base::Duration kNotifierPoll = base::Duration::millis(10);
+constexpr base::Duration kLeasePoll = base::Duration::seconds(1);  // while another sends; each look is a LIST
 constexpr base::Duration kNotifierBackoff = base::Duration::seconds(1);
 
 }  // namespace
@@ -69,8 +70,9 @@ void NotifierThread::run() {
     }
     const auto more = notifier_->step();
     if (more) {
-      note(notifier_->status());
-      if (wait(*more ? base::Duration(0) : kNotifierPoll)) return;
+      const auto status = notifier_->status();
+      note(status);
+      if (wait(*more ? base::Duration(0) : status.holds_lease ? kNotifierPoll : kLeasePoll)) return;
       continue;
     }
     if (more.error().kind == base::ErrorKind::kFenced) notifier_.reset();

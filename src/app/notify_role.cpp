@@ -42,10 +42,11 @@ class NotifyRole final : public Steppable {
     status.kind = kNotifier;
     status.engine = "embedded";
     status.state = "running";
-    status.message = notifier_->message();
+    status.message = now.unreadable.empty() ? notifier_->message() : notify::describe(now.unreadable);
     status.updated_at = session_.clock->now();
     status.figures = {{"generation", static_cast<double>(now.generation)},
                       {"outbox_objects", static_cast<double>(now.objects)},
+                      {"unreadable_objects", static_cast<double>(now.unreadable.size())},
                       {"pending_pages", static_cast<double>(now.pending)}};
     return status;
   }
@@ -60,16 +61,18 @@ class NotifyRole final : public Steppable {
 
 }  // namespace
 
-Role::Factory notify_factory(Session& session, const spec::Branch& branch, std::function<void(const std::string& page)> print) {
-  return [&session, &branch, print = std::move(print)]() -> base::Result<std::unique_ptr<Steppable>> {
+Role::Factory notify_factory(Session& session, const spec::Branch& branch, Hooks hooks) {
+  return [&session, &branch, hooks = std::move(hooks)]() -> base::Result<std::unique_ptr<Steppable>> {
     TRY(const auto targets, targets_of(branch));
     notify::IntakeOptions options{.pages_root = session.paths.pages(branch.name),
                                   .local_directory = session.data_directory + "/" + branch.name + "/outbox",
-                                  .targets = {}};
+                                  .targets = {},
+                                  .branch = branch.name,
+                                  .say = [log = hooks.log, name = branch.name](const std::string& line) { log(name, line); }};
     for (const auto& target : targets) options.targets.push_back(target.name);
-    TRY(auto intake, notify::Intake::open(std::move(options), *session.lake, *session.failpoints));
+    TRY(auto intake, notify::Intake::open(std::move(options), *session.lake, *session.clock, *session.failpoints));
     auto role = std::make_unique<NotifyRole>(session, branch, std::move(intake));
-    role->start(targets, print);
+    role->start(targets, hooks.print);
     return role;
   };
 }

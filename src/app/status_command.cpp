@@ -10,6 +10,7 @@
 #include "bronze/cursor.h"
 #include "delta/log.h"
 #include "deploy/job.h"
+#include "notify/unreadable.h"
 
 namespace headpond::app {
 namespace {
@@ -108,6 +109,20 @@ std::vector<Line> make_lines(const Session& session, const std::vector<bronze::B
   return lines;
 }
 
+// A pager elsewhere may run well while its notifier cannot read what it wrote.
+base::Result<bool> add_unreadable(const Session& session, std::vector<Line>& lines) {
+  bool any = false;
+  for (const auto& branch : session.topology.branches) {
+    if (branch.kind != spec::BranchKind::kPager || !branch.external()) continue;
+    TRY(const auto objects, notify::read_unreadable(*session.lake, session.paths.pages(branch.name)));
+    if (objects.empty()) continue;
+    any = true;
+    for (auto& line : lines)
+      if (line.status.branch == branch.name) line.status.message = notify::describe(objects);
+  }
+  return any;
+}
+
 }  // namespace
 
 int run_status(const CommonOptions& options) {
@@ -123,7 +138,9 @@ int run_status(const CommonOptions& options) {
   }
   const auto statuses = bronze::read_statuses(*session->lake, session->paths.bronze);
   if (!statuses) return complain(statuses.error());
-  const auto lines = make_lines(*session, *statuses, *head);
+  auto lines = make_lines(*session, *statuses, *head);
+  const auto unreadable = add_unreadable(*session, lines);
+  if (!unreadable) return complain(unreadable.error());
   const bool late = std::ranges::any_of(lines, [](const Line& line) {
     const auto word = verdict(line);
     return word == "LATE" || word == "failed";
@@ -132,7 +149,7 @@ int run_status(const CommonOptions& options) {
     fmt::print("{}\n", to_json(lines, *head));
   else
     print(lines);
-  return late ? kProblem : kOk;
+  return late || *unreadable ? kProblem : kOk;
 }
 
 }  // namespace headpond::app

@@ -16,8 +16,10 @@
 namespace headpond::app {
 namespace {
 
+// Between two looks at an outbox that other processes write. On a remote store a look is a LIST, the dearest request there is: one a second
+// leaves commit → page well below 2 s.
+constexpr base::Duration kOutboxPollLocal = base::Duration::millis(20), kOutboxPollRemote = base::Duration::seconds(1);
 // Ingest and pager run at normal priority, the throughput-bound branches give way.
-constexpr base::Duration kOutboxPollLocal = base::Duration::millis(20), kOutboxPollRemote = base::Duration::millis(200);
 constexpr int kDashboardNice = 10, kBillingNice = 19;
 
 double promise_of(const spec::Topology& topology, const spec::Branch& branch) {
@@ -76,7 +78,7 @@ base::Result<std::unique_ptr<System>> System::create(Session& session, const Sel
     const std::string kind(spec::to_string(branch.kind));
     if (branch.kind == spec::BranchKind::kPager && branch.external() && selection.includes("notify", branch.name))
       add({.name = branch.name, .kind = kNotifier, .idle_poll = session.lake->local_path("") ? kOutboxPollLocal : kOutboxPollRemote},
-          notify_factory(session, branch, hooks.print));
+          notify_factory(session, branch, hooks));
     if (!selection.includes(kind, branch.name)) continue;
     if (const auto why = plan::why_not_here(branch)) {
       if (!branch.external() || selection.branch == branch.name)

@@ -28,8 +28,13 @@ std::string dump(const Json& json) {
 }
 
 Json encode_line(const Line& line, const LineState& state) {
-  Json json{{"target", line.target}, {"generation", line.generation},           {"rule", line.rule}, {"key", line.key},
-            {"seq", state.seq},      {"status", static_cast<int>(state.status)}};
+  Json json{{"target", line.target},
+            {"generation", line.generation},
+            {"rule", line.rule},
+            {"key", line.key},
+            {"seq", state.seq},
+            {"status", static_cast<int>(state.status)},
+            {"receipt", state.place.ordinal()}};
   if (state.open) {
     json["open"] = encode(*state.open);
     json["dedup_key"] = state.dedup_key;
@@ -38,7 +43,8 @@ Json encode_line(const Line& line, const LineState& state) {
 }
 
 std::pair<Line, LineState> decode_line(const Json& json) {
-  LineState state{json.at("seq"), static_cast<ReceiptStatus>(json.at("status").get<int>()), std::nullopt, ""};
+  LineState state{json.at("seq"), static_cast<ReceiptStatus>(json.at("status").get<int>()), std::nullopt, "",
+                  ReceiptPlace::of(json.value("receipt", std::int64_t{0}))};
   if (json.contains("open")) {
     state.open = decode(json.at("open"));
     state.dedup_key = json.at("dedup_key");
@@ -56,11 +62,12 @@ Line line_of(const std::string& target, const rules::TransitionId& id) {
   return {target, id.generation, id.rule, id.key};
 }
 
-void LineState::apply(const Receipt& receipt) {
+void LineState::apply(const Receipt& receipt, ReceiptPlace at) {
   const Transition& t = receipt.transition;
   if (t.id.seq < seq) return;  // a second delivery of something old
   seq = t.id.seq;
   status = receipt.status;
+  place = at;
   if (status != ReceiptStatus::kDelivered && status != ReceiptStatus::kConfirmed) return;
   open = t.kind == TransitionKind::kFiring ? std::optional(t) : std::nullopt;
   dedup_key = open ? receipt.dedup_key : "";
@@ -86,7 +93,7 @@ base::Result<void> DurableOutbox::load(state::Store& state, env::ObjectStore& ob
   TRY_VOID(load_rows(state));
   TRY(const auto written, read_receipts(objects, options_.pages_root, newest_));
   for (const auto& object : written) {
-    for (const auto& receipt : object.receipts) apply_one(receipt);
+    for (const auto& receipt : object.receipts) apply_one(receipt, object.place);
     newest_ = object.place;
   }
   note_older_open();
@@ -205,6 +212,15 @@ void DurableOutbox::confirm() {
   }
 }
 
+std::vector<Transition> DurableOutbox::unheard() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Transition> result;
+  for (const auto& [id, entry] : entries_) {
+    if (entry.hold == Hold::kUntilConfirmed) result.push_back(entry.transition);
+  }
+  return result;
+}
+
 std::size_t DurableOutbox::pending() const {
   const std::lock_guard lock(mutex_);
   return entries_.size();
@@ -286,7 +302,7 @@ const LineState* DurableOutbox::open_in_older_generation(const Line& line) const
 
 void DurableOutbox::apply(ReceiptPlace place, const std::vector<Receipt>& receipts) {
   const std::lock_guard lock(mutex_);
-  for (const auto& receipt : receipts) apply_one(receipt);
+  for (const auto& receipt : receipts) apply_one(receipt, place);
   for (const auto& receipt : receipts) {
     if (receipt.status == ReceiptStatus::kSummarised) report_held_back(receipt.transition);
   }
@@ -294,11 +310,11 @@ void DurableOutbox::apply(ReceiptPlace place, const std::vector<Receipt>& receip
   dirty_[std::string(kCursorRow)] = dump({{"format", kFormat}, {"receipts", newest_.ordinal()}});
 }
 
-void DurableOutbox::apply_one(const Receipt& receipt) {
+void DurableOutbox::apply_one(const Receipt& receipt, ReceiptPlace place) {
   const Line line = line_of(receipt.target, receipt.transition.id);
   LineState& state = lines_[line];
   const bool was_open = state.open.has_value();
-  state.apply(receipt);
+  state.apply(receipt, place);
   const RuleAtTarget rule{line.target, line.generation, line.rule};
   if (was_open != state.open.has_value()) open_count_[rule] += state.open ? 1 : std::size_t(-1);
   if (state.status == ReceiptStatus::kSummarised && state.seq % 2 == 1) {
@@ -343,14 +359,34 @@ void DurableOutbox::replaying(bool on) {
   replaying_ = on;
 }
 
-void DurableOutbox::collapse() {
-  std::map<Line, std::vector<Entry*>> by_line;
+DurableOutbox::ByLine DurableOutbox::undecided() {
+  ByLine by_line;
   for (auto& [id, entry] : entries_) {
     for (const auto& [target, decision] : entry.waiting) {
       if (!id.settles && entry.transition.send && !decision) by_line[line_of(target, id.transition)].push_back(&entry);
     }
   }
-  for (auto& [line, entries] : by_line) collapse_line(line, std::move(entries));
+  return by_line;
+}
+
+void DurableOutbox::collapse() {
+  for (auto& [line, entries] : undecided()) collapse_line(line, std::move(entries));
+}
+
+void DurableOutbox::took_over() {
+  const std::lock_guard lock(mutex_);
+  std::set<Line> again;
+  for (auto& [id, entry] : entries_) {
+    for (auto& [target, decision] : entry.waiting) {
+      if (!decision) continue;
+      decision.reset();
+      again.insert(line_of(target, id.transition));
+    }
+  }
+  if (again.empty()) return;
+  for (auto& [line, entries] : undecided()) {
+    if (again.contains(line)) collapse_line(line, std::move(entries));
+  }
 }
 
 // Keeps what leads a receiver from what it may have to the latest state: the resolve of the page it has open, and the latest firing.
@@ -418,7 +454,21 @@ void DurableOutbox::report_one(Transition page) {
   const bool stands_firing = seq % 2 == 1;
   if (stands_firing == (page.kind == TransitionKind::kFiring)) return;
   page.id.seq = seq + 1;
-  add_one(std::move(page));
+  add_one(std::move(page), options_.report_after_batch);
+}
+
+bool DurableOutbox::took_since_report(const std::string& target) const {
+  const std::lock_guard lock(mutex_);
+  const std::string key = undeliverable_key(target);
+  std::optional<ReceiptPlace> reported;
+  for (const auto& [line, state] : lines_) {
+    if (line.rule != kUndeliverableRule || line.key != key || !state.open) continue;
+    if (line.target == target) return true;  // it took that very page
+    reported = std::max(reported.value_or(state.place), state.place);
+  }
+  return reported && std::ranges::any_of(lines_, [&](const auto& entry) {
+           return entry.first.target == target && entry.second.status == ReceiptStatus::kDelivered && entry.second.place > *reported;
+         });
 }
 
 // One page for all that a rule's limit holds back; it resolves when none of them fires any more.

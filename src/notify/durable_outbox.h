@@ -32,7 +32,8 @@ struct LineState {
   ReceiptStatus status = ReceiptStatus::kDelivered;  // of that one
   std::optional<rules::Transition> open;             // the delivered firing transition whose resolve was not delivered
   std::string dedup_key;                             // of that page
-  void apply(const Receipt& receipt);
+  ReceiptPlace place;                                // of that receipt
+  void apply(const Receipt& receipt, ReceiptPlace at);
   // Whether the target may have a page open: what was passed over or given up may have been heard nevertheless.
   bool may_be_open() const { return open || status == ReceiptStatus::kSuperseded || status == ReceiptStatus::kDead; }
 };
@@ -47,14 +48,17 @@ class DurableOutbox final : public Outbox {
   void add_after_batch(std::vector<rules::Transition> transitions) override;
   void stage(state::WriteBatch& batch) override;
   void confirm() override;
+  std::vector<rules::Transition> unheard() const override;
   std::size_t pending() const override;
   bool holds(const rules::Transition& transition) const override;
   void settled_to(base::Micros boundary) override;
   void replaying(bool on) override;
   std::vector<Delivery> due(const std::string& target, std::size_t limit) const override;
   void apply(ReceiptPlace place, const std::vector<Receipt>& receipts) override;
+  void took_over() override;
   std::vector<rules::Transition> open_pages(const std::string& target) const override;
   void report(rules::Transition page) override;
+  bool took_since_report(const std::string& target) const override;
   ReceiptPlace newest_receipt() const override;
 
  private:
@@ -77,13 +81,15 @@ class DurableOutbox final : public Outbox {
   std::vector<std::string> targets_of(const rules::Transition& transition) const;
   bool has_receipt(const std::string& target, const rules::Transition& transition) const;
   void add_one(rules::Transition transition, bool after_batch = false);
-  void apply_one(const Receipt& receipt);
+  void apply_one(const Receipt& receipt, ReceiptPlace place);
   void report_one(rules::Transition page);
   void report_held_back(const rules::Transition& because);
   bool beyond_limit(const Line& line, const rules::Transition& transition, std::size_t about_to_fire) const;
   void close_older(const Line& line);
   const LineState* open_in_older_generation(const Line& line) const;
   Delivery delivery_of(const Id& id, const Entry& entry, const Line& line, std::size_t about_to_fire) const;
+  using ByLine = std::map<Line, std::vector<Entry*>>;
+  ByLine undecided();
   void collapse();
   void collapse_line(const Line& line, std::vector<Entry*> entries);
   void note_older_open();

@@ -7,11 +7,15 @@
 //
 // Any number may run: the notifier's lease decides who sends, and only who sent removes. Of an older generation than the newest claimed
 // nothing is taken: the newer one sends what is open and resolves what it does not confirm.
+// An object that cannot be read stays where it is, keeps no other one waiting, and is told: to `say`, by a page, in status() and in the
+// record that `headpond status` shows. It is read again when it has changed and at the next open.
+// The local state may be lost at any moment, so what the notifier itself has to say becomes an object too before anybody hears it.
 // Threads: step() from one; outbox() and status() from any.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -20,27 +24,32 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "env/clock.h"
 #include "env/failpoints.h"
 #include "env/object_store.h"
 #include "notify/outbox.h"
+#include "notify/unreadable.h"
 #include "state/store.h"
 
 namespace headpond::notify {
 
 struct IntakeOptions {
-  std::string pages_root;            // "pages/<branch>"
-  std::string local_directory;       // the state store's; created; one process's alone
-  std::vector<std::string> targets;  // names
-  std::size_t objects_max = 1000;    // taken in one step
+  std::string pages_root;                                                        // "pages/<branch>"
+  std::string local_directory;                                                   // the state store's; created; one process's alone
+  std::vector<std::string> targets;                                              // names
+  std::size_t objects_max = 1000;                                                // taken in one step
+  std::string branch = {};                                                       // its name, for people
+  std::function<void(const std::string& line)> say = [](const std::string&) {};  // an object that cannot be read, once each
 };
 
 class Intake {
  public:
-  // Borrows both. Errors: kRetry: the store. kFenced: the local state is held by another process. kInvalid, kCorrupt.
-  static base::Result<std::unique_ptr<Intake>> open(IntakeOptions options, env::ObjectStore& lake, env::Failpoints& failpoints);
+  // Borrows all three. Errors: kRetry: the store. kFenced: the local state is held by another process. kInvalid, kCorrupt.
+  static base::Result<std::unique_ptr<Intake>> open(IntakeOptions options, env::ObjectStore& lake, env::Clock& clock,
+                                                    env::Failpoints& failpoints);
 
   // One look at the objects. True: there may be more at once. Errors: kRetry: again later; nothing is lost. kFenced: a newer generation was
-  // claimed: open again. kCorrupt, kInvalid: an object that cannot be read, by name.
+  // claimed: open again.
   base::Result<bool> step();
   Outbox& outbox() { return *outbox_; }
 
@@ -48,28 +57,42 @@ class Intake {
     std::int64_t generation = 0;  // 0: none was claimed yet
     std::size_t objects = 0;      // taken, not yet removed
     std::size_t pending = 0;      // transitions without all receipts
+    Unreadable unreadable;
   };
   Status status() const;
 
  private:
   using Ids = std::vector<rules::Transition>;
-  Intake(IntakeOptions options, env::ObjectStore& lake, env::Failpoints& failpoints)
-      : options_(std::move(options)), lake_(lake), failpoints_(failpoints) {}
+  struct Aside {
+    std::int64_t size = 0;
+    base::Micros modified;
+    std::string why;
+  };
+  Intake(IntakeOptions options, env::ObjectStore& lake, env::Clock& clock, env::Failpoints& failpoints)
+      : options_(std::move(options)), lake_(lake), clock_(clock), failpoints_(failpoints) {}
   base::Result<void> load();
   base::Result<bool> take(const std::vector<env::ObjectMeta>& listed);
-  base::Result<void> take_one(const std::string& path);
+  base::Result<void> take_one(const env::ObjectMeta& object);
+  void set_aside(const env::ObjectMeta& object, std::string why);
+  void forget_gone(const std::vector<env::ObjectMeta>& listed);
+  base::Result<void> tell_unreadable();
+  void report_unreadable();
   base::Result<void> make_durable();
+  base::Result<void> write_own(const rules::Transition& page);
   base::Result<void> remove_done();
 
   const IntakeOptions options_;
   env::ObjectStore& lake_;
+  env::Clock& clock_;
   env::Failpoints& failpoints_;
   std::unique_ptr<state::Store> state_;
   std::unique_ptr<Outbox> outbox_;
   std::int64_t generation_ = 0;
   bool first_look_ = true;
   mutable std::mutex mutex_;
-  std::map<std::string, Ids> taken_;  // by path: what has to have receipts before it is removed
+  std::map<std::string, Ids> taken_;    // by path: what has to have receipts before it is removed
+  std::map<std::string, Aside> aside_;  // by path: cannot be read
+  bool aside_untold_ = true;            // the record of an earlier process may stand
 };
 
 }  // namespace headpond::notify

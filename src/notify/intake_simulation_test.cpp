@@ -101,6 +101,7 @@ class Simulation {
     const auto body = nlohmann::json::parse(request.body);
     const std::int64_t seq = body["id"]["seq"];
     const std::string key = body["id"]["key"];
+    if (body["id"]["rule"] == kUndeliverableRule) undeliverable_.insert(seq);
     if (body["id"]["rule"] == kRule) {
       heard_[key].push_back(seq);
       const std::map<std::string, std::string> headers(request.headers.begin(), request.headers.end());
@@ -138,8 +139,8 @@ class Simulation {
     p.notifier.reset();
     p.intake.reset();
     p.store = std::make_unique<env::FaultyStore>(lake_);
-    auto intake =
-        Intake::open({.pages_root = "pages", .local_directory = p.directory + "/outbox", .targets = {"hook"}}, *p.store, failpoints_);
+    auto intake = Intake::open({.pages_root = "pages", .local_directory = p.directory + "/outbox", .targets = {"hook"}}, *p.store, clock_,
+                               failpoints_);
     ASSERT_TRUE(intake) << intake.error().message;
     p.intake = std::move(*intake);
     NotifierOptions options{.branch = "p", .pages_root = "pages", .local_directory = p.directory + "/notify"};
@@ -229,6 +230,8 @@ class Simulation {
       ASSERT_FALSE(heard.empty()) << key;
       EXPECT_EQ(heard.back() % 2, last % 2) << key << " ends in the wrong state";
     }
+    const bool stands = !undeliverable_.empty() && *undeliverable_.rbegin() % 2 == 1;
+    EXPECT_FALSE(stands) << "PageUndeliverable never resolved";
     std::set<std::string> all;
     for (const auto& [id, keys] : idempotency_) {
       EXPECT_EQ(keys.size(), 1u) << id.first << "#" << id.second << " was sent under two keys";
@@ -248,6 +251,7 @@ class Simulation {
   std::vector<Process> processes_;
   std::map<std::string, std::vector<std::int64_t>> heard_;
   std::map<std::pair<std::string, std::int64_t>, std::set<std::string>> idempotency_;
+  std::set<std::int64_t> undeliverable_;  // seqs of PageUndeliverable that arrived
   int version_ = 0, writes_ = 0, machines_ = 0;
   bool faults_ = true;
 };

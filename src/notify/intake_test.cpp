@@ -19,10 +19,6 @@ using rules::TransitionKind;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-struct NoHttp : env::HttpClient {
-  base::Result<env::HttpResponse> send(const env::HttpRequest&) override { return base::fail(base::ErrorKind::kRetry, "no network"); }
-};
-
 class IntakeTest : public testing::Test {
  protected:
   IntakeTest() {
@@ -58,12 +54,16 @@ class IntakeTest : public testing::Test {
   }
 
   void open() {
-    auto opened = Intake::open({.pages_root = "pages/p", .local_directory = directory + "/outbox", .targets = {"out"}}, lake, failpoints);
+    IntakeOptions intake_options{.pages_root = "pages/p", .local_directory = directory + "/outbox", .targets = {}};
+    for (const auto& target : targets) intake_options.targets.push_back(target.name);
+    intake_options.branch = "p";
+    intake_options.say = [this](const std::string& line) { said.push_back(line); };
+    auto opened = Intake::open(std::move(intake_options), lake, clock, failpoints);
     ASSERT_TRUE(opened) << opened.error().message;
     intake = std::move(*opened);
     NotifierOptions options{
         .branch = "p", .pages_root = "pages/p", .local_directory = directory + "/notify", .table_interval = base::Duration(0)};
-    auto sender = Notifier::open(options, {{"out", TargetKind::kStdout, {}, ""}}, intake->outbox(),
+    auto sender = Notifier::open(options, targets, intake->outbox(),
                                  {lake, clock, random, http, failpoints, [this](const std::string& page) { pages.push_back(page); }});
     ASSERT_TRUE(sender) << sender.error().message;
     notifier = std::move(*sender);
@@ -87,11 +87,12 @@ class IntakeTest : public testing::Test {
   env::MemoryStore lake{&clock};
   env::SeededRandom random;
   env::FakeFailpoints failpoints;
-  NoHttp http;
+  env::FakeHttpClient http;
   std::string directory = "/tmp/intake-test-XXXXXX";
   std::int64_t generation = 0;
   int objects = 0;
-  std::vector<std::string> pages;
+  std::vector<std::string> pages, said;
+  std::vector<TargetConfig> targets{{"out", TargetKind::kStdout, {}, ""}};
   std::unique_ptr<Intake> intake;
   std::unique_ptr<Notifier> notifier;
 };
@@ -185,13 +186,115 @@ TEST_F(IntakeTest, ANewerGenerationThatDoesNotConfirmAPageResolvesItAfterAWindow
   EXPECT_EQ(pages.size(), 2u);
 }
 
-TEST_F(IntakeTest, AnObjectThatCannotBeReadIsNamed) {
+TEST_F(IntakeTest, AnObjectThatCannotBeReadIsToldAndKeepsNoOtherWaiting) {
+  const std::string damaged = "pages/p/_outbox/0000000001-00000000000000000001-x.json";
+  const std::string newer = "pages/p/_outbox/0000000001-00000000000000000002-x.json";
+  ASSERT_TRUE(lake.put(damaged, "{"));
+  ASSERT_TRUE(lake.put(newer, R"({"format":2,"transitions":[]})"));
+  write(7, {change(1)});
   open();
+  settle();
+  ASSERT_EQ(pages.size(), 2u) << "the page of the readable object, and one about the others";
+  EXPECT_THAT(pages, testing::Contains(testing::HasSubstr("2 outbox objects cannot be read, their pages are not sent: " + damaged)));
+  EXPECT_EQ(left(), 2u) << "what cannot be read stays";
+  const std::string why = newer + ": written in format 2; install a newer headpond";
+  EXPECT_THAT(said, ElementsAre(testing::StartsWith(damaged + " is not an outbox object"), why)) << "once each";
+  EXPECT_EQ(intake->status().unreadable.at(newer), why);
+  EXPECT_EQ(read_unreadable(lake, "pages/p")->size(), 2u);
+
+  ASSERT_TRUE(lake.remove(damaged));
+  settle();
+  EXPECT_EQ(read_unreadable(lake, "pages/p")->size(), 1u);
+  EXPECT_EQ(pages.size(), 2u);
+  ASSERT_TRUE(lake.put(newer, R"({"format":1,"transitions":[)" + to_json(change(1, R"({"host":"h2"})")) + "]}"));
+  settle();
+  EXPECT_EQ(pages.size(), 4u) << "mended, it is delivered, and the page about it resolves";
+  EXPECT_EQ(left(), 0u);
+  EXPECT_THAT(*read_unreadable(lake, "pages/p"), IsEmpty());
+}
+
+TEST_F(IntakeTest, ThePageAboutUnreadableObjectsResolvesThoughTheDiskIsLost) {
   ASSERT_TRUE(lake.put("pages/p/_outbox/0000000001-00000000000000000001-x.json", "{"));
-  EXPECT_EQ(intake->step().error().kind, base::ErrorKind::kCorrupt);
-  ASSERT_TRUE(lake.put("pages/p/_outbox/0000000001-00000000000000000001-x.json", R"({"format":2,"transitions":[]})"));
-  EXPECT_EQ(intake->step().error().message,
-            "pages/p/_outbox/0000000001-00000000000000000001-x.json: written in format 2; install a newer headpond");
+  open();
+  settle();
+  ASSERT_EQ(pages.size(), 1u);
+  close();
+  std::filesystem::remove_all(directory);
+  ASSERT_TRUE(lake.remove("pages/p/_outbox/0000000001-00000000000000000001-x.json"));
+  open();
+  for (int i = 0; i < 6; ++i) settle();  // beyond what the lost one held as its lease
+  EXPECT_EQ(pages.size(), 2u);
+  EXPECT_THAT(*read_unreadable(lake, "pages/p"), IsEmpty());
+}
+
+// Two targets: `out`, and a webhook that is down at first.
+class UndeliverableTest : public IntakeTest {
+ protected:
+  UndeliverableTest() {
+    targets = {{"out", TargetKind::kStdout, {}, ""}, {"hook", TargetKind::kWebhook, {"http://hook"}, ""}};
+    http.respond = [this](const env::HttpRequest&) -> base::Result<env::HttpResponse> {
+      if (down) return base::fail(base::ErrorKind::kRetry, "refused");
+      return env::HttpResponse{.status = 200, .body = "", .headers = {}};
+    };
+  }
+  void run(int seconds) {
+    for (int i = 0; i < seconds; ++i) {
+      ASSERT_TRUE(intake->step());
+      ASSERT_TRUE(notifier->step());
+      clock.advance(base::Duration::seconds(1));
+    }
+  }
+  void lose_disk() {
+    close();
+    std::filesystem::remove_all(directory);
+    clock.advance(base::Duration::seconds(10));  // what the lost one held as its lease
+    open();
+  }
+  long about_hook() {
+    return std::ranges::count_if(pages, [](const std::string& page) { return page.find("PageUndeliverable") != std::string::npos; });
+  }
+
+  bool down = true;
+};
+
+TEST_F(UndeliverableTest, ResolvesAfterALostDiskThoughNothingMoreIsToBeSent) {
+  open();
+  write(7, {change(1)});
+  run(90);
+  ASSERT_EQ(about_hook(), 1);
+  down = false;
+  run(30);  // the page gets through; not well for long enough yet
+  ASSERT_EQ(left(), 0u);
+  ASSERT_EQ(about_hook(), 1);
+  lose_disk();
+  run(90);
+  EXPECT_EQ(about_hook(), 2);
+}
+
+TEST_F(UndeliverableTest, ResolvesThoughTheDiskWentBeforeItsReceiptWasDurable) {
+  open();
+  write(7, {change(1)});
+  failpoints.on_reach = [&](std::string_view name) {
+    if (name == "notify.after_send" && about_hook() == 1) throw 1;
+  };
+  EXPECT_THROW(run(90), int);
+  failpoints.on_reach = nullptr;
+  ASSERT_EQ(about_hook(), 1) << "heard, and nobody wrote that down";
+  down = false;
+  lose_disk();
+  run(120);
+  EXPECT_EQ(about_hook(), 3) << "said again with its key, and resolved";
+  EXPECT_EQ(left(), 0u);
+}
+
+TEST_F(UndeliverableTest, StandsWhereNothingWasAcceptedSince) {
+  open();
+  write(7, {change(1)});
+  run(90);
+  ASSERT_EQ(about_hook(), 1);
+  lose_disk();
+  run(600);
+  EXPECT_EQ(about_hook(), 1);
 }
 
 // The branch's engine was this binary: it paged, and its generation ends. The job's first object is of generation 2.

@@ -74,6 +74,7 @@ class SteppedNotifier final : public Notifier {
     } else if (well) {
       status_.message.clear();
     }
+    status_.holds_lease = lease_.held();
     status_.epoch = lease_.epoch();
     status_.pending = outbox_.pending();
     return result;
@@ -128,8 +129,11 @@ base::Result<bool> SteppedNotifier::hold_lease() {
   // What an earlier sender receipted since the outbox was loaded.
   TRY(const auto written, read_receipts(world_.lake, options_.pages_root, outbox_.newest_receipt()));
   for (const auto& object : written) outbox_.apply(object.place, object.receipts);
+  outbox_.took_over();
   // Always a fresh one, also where someone removed the lease's objects.
   receipt_epoch_ = std::max(lease_.epoch(), outbox_.newest_receipt().epoch + 1);
+  // A page about a target may stand that has been well since, with nothing more to tell it.
+  for (auto& outlet : outlets_) outlet.accepted = outlet.accepted || outbox_.took_since_report(outlet.name);
   return true;
 }
 

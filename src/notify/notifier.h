@@ -60,6 +60,7 @@ struct NotifierWorld {
 struct NotifierStatus {
   std::string state;    // "waiting for the lease", "running", "stopped"
   std::string message;  // the last failure, or empty
+  bool holds_lease = false;
   std::int64_t epoch = 0;
   std::size_t pending = 0;
   std::int64_t delivered = 0, superseded = 0, recorded = 0, dead = 0;  // receipts since open

@@ -129,6 +129,32 @@ class NotifyTest : public testing::Test {
 
 using Strings = std::vector<std::string>;
 
+TEST_F(NotifyTest, WhatIsPassedOverIsDecidedByWhatTheEarlierSenderSentToTheEnd) {
+  const auto answering = http_.respond;
+  Process a = start({kHook}, "a");
+  a.outbox->add({page("g/r", "k", 1, clock_.now())});
+  run(a);
+  Process b = start({kHook}, "b");
+  b.outbox->replaying(true);
+  for (auto* p : {&a, &b})
+    for (const std::int64_t seq : {2, 3, 4}) p->outbox->add({page("g/r", "k", seq, clock_.now())});
+  b.outbox->replaying(false);  // resolves 1, and passes over 3 and its resolve
+  ASSERT_TRUE(a.notifier->step());
+  http_.respond = [&](const env::HttpRequest& request) -> base::Result<env::HttpResponse> {
+    (void)answering(request);
+    return base::fail(ErrorKind::kUnknown, "the answer was lost");
+  };
+  ASSERT_TRUE(a.notifier->step());
+  ASSERT_EQ(heard_, (std::vector<std::string>{"k#1", "k#2", "k#3"}));
+  a = {};
+  http_.respond = answering;
+  for (int i = 0; i < 20; ++i) {
+    run(b);
+    clock_.advance(Duration::seconds(1));
+  }
+  EXPECT_EQ(heard_.back(), "k#4") << "the target heard of 3 and never of its end";
+}
+
 TEST_F(NotifyTest, DeliversInOrderPerKeyWithOneReceiptEach) {
   auto p = start({kHook, kConsole});
   p.outbox->add({page("r", "a", 1, clock_.now()), page("r", "a", 2, clock_.now()), page("r", "b", 1, clock_.now())});

@@ -40,6 +40,8 @@ struct Delivery {
 // are.
 inline constexpr const char* kUndeliverableRule = "headpond/PageUndeliverable";
 std::string undeliverable_key(const std::string& target);
+// Rule of the page that says that objects of the outbox cannot be read; its key is {}.
+inline constexpr const char* kUnreadableRule = "headpond/OutboxUnreadable";
 // Rule of the page that stands for those beyond their rule's limit; its key is {"rule":"<rule>"}.
 inline constexpr const char* kHeldBackRule = "headpond/PagesHeldBack";
 
@@ -56,6 +58,8 @@ class Outbox {
   // Store::write; confirm() after it succeeded.
   virtual void stage(state::WriteBatch& batch) = 0;
   virtual void confirm() = 0;
+  // What stage() handed over and nobody hears of before confirm().
+  virtual std::vector<rules::Transition> unheard() const = 0;
   // Transitions that lack a receipt of some target.
   virtual std::size_t pending() const = 0;
   // Whether this one does.
@@ -74,10 +78,15 @@ class Outbox {
   virtual std::vector<Delivery> due(const std::string& target, std::size_t limit) const = 0;
   // `receipts` are durable at `place`.
   virtual void apply(ReceiptPlace place, const std::vector<Receipt>& receipts) = 0;
+  // The right to send was just acquired, and what earlier senders receipted is applied: what is to be passed over is decided anew, for they
+  // may have sent meanwhile.
+  virtual void took_over() = 0;
   // Pages `target` has open, of whose key nothing is pending.
   virtual std::vector<rules::Transition> open_pages(const std::string& target) const = 0;
   // A page of the notifier's own making: fires or resolves alert `rule` for `key` (as in TransitionId) unless it stands so already.
   virtual void report(rules::Transition page) = 0;
+  // Whether `target` has taken a page since the page went out that says it does not.
+  virtual bool took_since_report(const std::string& target) const = 0;
   virtual ReceiptPlace newest_receipt() const = 0;
 };
 
@@ -86,6 +95,8 @@ struct OutboxOptions {
   std::int64_t generation = 0;
   base::Micros claimed_at;           // when that generation was claimed
   std::vector<std::string> targets;  // names; each transition needs a receipt from each
+  // What report() makes is added after the batch: its caller writes what is unheard() where no disk can lose it.
+  bool report_after_batch = false;
 };
 
 // Loads what `state` holds below "o/" and the receipts written since. Borrows `state` and `objects` only during the call.

@@ -32,6 +32,10 @@ class StandbyOutbox final : public notify::Outbox {
   void confirm() override {
     if (auto* o = outbox_.load()) o->confirm();
   }
+  std::vector<rules::Transition> unheard() const override {
+    auto* o = outbox_.load();
+    return o ? o->unheard() : std::vector<rules::Transition>{};
+  }
   std::size_t pending() const override {
     const auto* o = outbox_.load();
     return o != nullptr ? o->pending() : 0;
@@ -59,6 +63,13 @@ class StandbyOutbox final : public notify::Outbox {
   }
   void report(rules::Transition page) override {
     if (auto* o = outbox_.load()) o->report(std::move(page));
+  }
+  void took_over() override {
+    if (auto* o = outbox_.load()) o->took_over();
+  }
+  bool took_since_report(const std::string& target) const override {
+    auto* o = outbox_.load();
+    return o && o->took_since_report(target);
   }
   notify::ReceiptPlace newest_receipt() const override {
     const auto* o = outbox_.load();

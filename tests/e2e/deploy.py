@@ -242,7 +242,7 @@ def status_shows(world):
 
 
 def notifier_delivers(world):
-    """What a job on Flink writes reaches the target by `headpond notify`, once, and its object goes."""
+    """What a job on Flink writes reaches the target by `headpond notify`, once, and its object goes; one that cannot be read is told and stays."""
     receiver = harness.Receiver()
     world.topology.write_text(world.topology.read_text().replace("http://127.0.0.1:1/${PLANTED}", receiver.url))
     newest = sorted((world.directory / "lake/pages/pager/_generations").glob("*.json"))[-1]
@@ -259,19 +259,39 @@ def notifier_delivers(world):
         hidden.write_text(json.dumps({"format": 1, "settled_us": now, "transitions": [transition]}))
         hidden.rename(outbox / f"{generation:010d}-{12:020d}-{n}.json")
 
+    damaged = outbox / f"{generation:010d}-{11:020d}-0.json"
+    damaged.write_text('{"format":1,"transitions":[{}]}')
     put(1)
+
+    def heard():
+        return [json.loads(request["body"])["id"] for request in receiver.all()]
+
+    def about_damage():
+        return [i["seq"] for i in heard() if i["rule"] == "headpond/OutboxUnreadable"]
+
+    def pager_line():
+        done = headpond("status", "-f", world.topology, env=world.env)
+        return done.returncode, [line for line in done.stdout.splitlines() if line.startswith("pager")][0]
+
     up = harness.Up(world.topology, world.directory / "notify.log", "notify", env=world.env)
     try:
-        harness.wait_until(lambda: receiver.all(), 20, "the page at the webhook")
+        harness.wait_until(lambda: any(i["rule"] == "flapping/Silent" for i in heard()) and about_damage() == [1], 20, "both pages at the webhook")
         put(2)  # at least once
-        harness.wait_until(lambda: not list(outbox.iterdir()), 20, "the objects are removed once they have receipts")
+        harness.wait_until(lambda: list(outbox.iterdir()) == [damaged], 20, "what was delivered is removed, what cannot be read stays")
+        code, line = pager_line()
+        check(code == 1 and "an outbox object cannot be read, its pages are not sent: pages/pager/_outbox/" + damaged.name in line, f"{code}: {line}")
+        damaged.unlink()
+        harness.wait_until(lambda: about_damage() == [1, 2], 20, "the page about the damaged object resolves")
+        check("cannot be read" not in pager_line()[1], pager_line()[1])
     finally:
         code = up.terminate()
-    check(code == 0, f"headpond notify ended with {code}: {(world.directory / 'notify.log').read_text()}")
-    check(len(receiver.all()) == 1, f"{len(receiver.all())} pages for one transition")
-    check(json.loads(receiver.all()[0]["body"])["id"] == {"generation": generation, "rule": "flapping/Silent", "key": '{"host":"h1"}', "seq": 1}, "another page")
+    log = (world.directory / "notify.log").read_text()
+    check(code == 0, f"headpond notify ended with {code}: {log}")
+    check(log.count(damaged.name) >= 1, f"the log does not name {damaged.name}: {log}")
+    pages = [i for i in heard() if i["rule"] == "flapping/Silent"]
+    check(pages == [{"generation": generation, "rule": "flapping/Silent", "key": '{"host":"h1"}', "seq": 1}], f"other pages than the one: {pages}")
     receiver.close()
-    print("  notifier: an outbox object of a job reaches the webhook once and is removed")
+    print("  notifier: an outbox object of a job reaches the webhook once and is removed; one that cannot be read is told everywhere and holds nothing up")
 
 
 def no_secrets(world):
