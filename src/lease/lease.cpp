@@ -22,6 +22,12 @@ std::string path_of(const std::string& root, std::int64_t number) {
   return root + name;
 }
 
+// Whether this holder wrote it in that epoch: a successor, also one of the same name, begins another.
+bool is_of(const std::string& text, const std::string& holder, std::int64_t epoch) {
+  const Json json = Json::parse(text, nullptr, false);
+  return json.is_object() && json.value("holder", std::string()) == holder && json.value("epoch", std::int64_t{0}) == epoch;
+}
+
 std::string random_token(env::Random& random) {
   char text[40];
   std::snprintf(text, sizeof text, "%016llx%016llx", static_cast<unsigned long long>(random.next()),
@@ -71,12 +77,16 @@ base::Result<bool> Lease::put_next(bool released) {
     const auto there = objects_.get(path);
     if (there && *there == json.dump()) {
       put = {};  // ours after all
+    } else if (there && is_of(*there, options_.holder, epoch_)) {
+      ++number_;  // a put of ours before this one, whose reply never came
+      return put_next(released);
     } else if (there) {
       return false;
-    } else if (put.error().kind == ErrorKind::kUnknown) {
-      return fail(ErrorKind::kRetry, put.error().message);
     } else {
-      return false;
+      // It is gone, so others have gone on; or it never was: a busy store says "conflict" to what it wants to be asked again.
+      TRY(const auto later, objects_.list(options_.root + "/", path, 1));
+      if (!later.empty()) return false;
+      return fail(ErrorKind::kRetry, put.error().message);
     }
   }
   if (!put) return std::unexpected(put.error());

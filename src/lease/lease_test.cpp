@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
+#include <utility>
+
 #include "env/fake.h"
 
 namespace headpond::lease {
@@ -60,6 +63,65 @@ TEST_F(LeaseTest, AHolderThatSleptThroughTakeoversIsFencedThoughItsNumberIsFree)
   EXPECT_EQ(memory_.list("l/")->size(), 2u);
   EXPECT_EQ(a.keep().error().kind, ErrorKind::kFenced);
   ASSERT_TRUE(b.keep());
+}
+
+// Answers the next put_if_absent with `says`; `lands` tells whether it is carried out nevertheless. A get that follows may fail too.
+class BusyStore final : public env::ObjectStore {
+ public:
+  explicit BusyStore(env::ObjectStore& inner) : inner_(inner) {}
+  std::optional<ErrorKind> says;
+  bool lands = false, get_fails = false;
+
+  base::Result<void> put_if_absent(const std::string& path, std::string_view bytes) override {
+    if (!says) return inner_.put_if_absent(path, bytes);
+    if (lands) TRY_VOID(inner_.put_if_absent(path, bytes));
+    return base::fail(*std::exchange(says, std::nullopt), "409 ConditionalRequestConflict");
+  }
+  base::Result<std::string> get(const std::string& path) override {
+    if (std::exchange(get_fails, false)) return base::fail(ErrorKind::kRetry, "503");
+    return inner_.get(path);
+  }
+  base::Result<std::string> get_range(const std::string& path, std::int64_t offset, std::int64_t length) override {
+    return inner_.get_range(path, offset, length);
+  }
+  base::Result<env::ObjectMeta> head(const std::string& path) override { return inner_.head(path); }
+  base::Result<void> put(const std::string& path, std::string_view bytes) override { return inner_.put(path, bytes); }
+  base::Result<std::vector<env::ObjectMeta>> list(const std::string& prefix, const std::string& after, std::size_t limit) override {
+    return inner_.list(prefix, after, limit);
+  }
+  base::Result<void> remove(const std::string& path) override { return inner_.remove(path); }
+  base::Result<std::unique_ptr<env::WriteStream>> open_write(const std::string& path) override { return inner_.open_write(path); }
+  std::string describe() const override { return inner_.describe(); }
+  std::optional<std::string> local_path(const std::string& path) const override { return inner_.local_path(path); }
+
+ private:
+  env::ObjectStore& inner_;
+};
+
+TEST_F(LeaseTest, AConflictThatNobodyCausedIsTriedAgainAndFencesNobody) {
+  BusyStore busy(memory_);
+  Lease a(busy, clock_, random_, {.root = "l", .holder = "a"});
+  ASSERT_TRUE(*a.acquire());
+  clock_.advance(Duration::seconds(2));
+  busy.says = ErrorKind::kConflict;
+  EXPECT_EQ(a.keep().error().kind, ErrorKind::kRetry);
+  EXPECT_TRUE(a.held());
+  ASSERT_TRUE(a.keep());
+  EXPECT_EQ(a.remaining(), Duration::seconds(3));
+}
+
+TEST_F(LeaseTest, ARenewalWhoseReplyCameNeverIsOursAtTheNextOne) {
+  BusyStore busy(memory_);
+  Lease a(busy, clock_, random_, {.root = "l", .holder = "a"});
+  ASSERT_TRUE(*a.acquire());
+  clock_.advance(Duration::seconds(2));
+  busy.says = ErrorKind::kUnknown;
+  busy.lands = busy.get_fails = true;
+  EXPECT_EQ(a.keep().error().kind, ErrorKind::kRetry);
+  ASSERT_TRUE(a.keep());
+  EXPECT_EQ(a.remaining(), Duration::seconds(3));
+  ASSERT_TRUE(a.release());
+  EXPECT_TRUE(make("b").acquire().value());
 }
 
 TEST_F(LeaseTest, ALostReplyIsStillOurs) {
