@@ -35,9 +35,9 @@ def read_job(path):
 
 
 def complete_until(log, gold, lateness_us):
-    """End of the last complete minute: gold has reached the newest version, whose clocks have passed the minute's end and lateness."""
-    clock = log.smallest_clock()
-    if clock is None or log.reached(gold.positions) < log.version:
+    """End of the last complete minute: every clock of the version that gold has reached has passed its end and lateness."""
+    clock = log.clock_at(log.reached(gold.positions))
+    if clock is None:
         return None
     return (clock - lateness_us) // MINUTE_US * MINUTE_US
 

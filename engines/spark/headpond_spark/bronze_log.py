@@ -1,5 +1,6 @@
 """What bronze's log says about its versions: ranges with their rows and gaps, clocks, stalled partitions. docs/formats/bronze.md."""
 import json
+import threading
 
 from .lake import Missing
 
@@ -11,26 +12,31 @@ class NewerFormat(Exception):
 
 
 class BronzeLog:
-    """Folds the log version by version. `positions`, `smallest_clock()` and `rows_by_range` are as of `version`."""
+    """Folds the log version by version; `clocks`, `stalled`, `ranges` and `smallest_clock()` are as of `version`. The driver's own thread and the one that
+    runs a batch both ask it: each public method but smallest_clock() holds the lock."""
 
     def __init__(self, objects, root):
         self.objects, self.root = objects, root
+        self.lock = threading.RLock()
         self.version = -1
         self.source = None
         self.clocks = {}    # (source, partition) → µs, of the partitions in force; None = has none yet
         self.stalled = set()
         self.ranges = {}    # (source, partition) → [(first, last, rows, version)], rising
         self.schema = {}    # column → Delta type
+        self.smallest = {}  # version → smallest clock as of it, µs or None; from the one last asked for on
 
     def advance(self):
         """Reads what has been committed since."""
-        while True:
-            try:
-                text = self.objects.get(f"{self.root}/_delta_log/{self.version + 1:020d}.json")
-            except Missing:
-                return
-            self._fold(self.version + 1, [json.loads(line) for line in text.splitlines() if line.strip()])
-            self.version += 1
+        with self.lock:
+            while True:
+                try:
+                    text = self.objects.get(f"{self.root}/_delta_log/{self.version + 1:020d}.json")
+                except Missing:
+                    return
+                self._fold(self.version + 1, [json.loads(line) for line in text.splitlines() if line.strip()])
+                self.version += 1
+                self.smallest[self.version] = self.smallest_clock()
 
     def _fold(self, version, actions):
         facts = {}
@@ -65,12 +71,21 @@ class BronzeLog:
         clocks = [clock for where, clock in self.clocks.items() if where not in self.stalled]
         return min(clocks) if clocks and all(clock is not None for clock in clocks) else None
 
+    def clock_at(self, version):
+        """smallest_clock() as of `version`, which is none before the one asked for last."""
+        with self.lock:
+            for old in [v for v in self.smallest if v < version]:
+                del self.smallest[old]
+            return self.smallest.get(version)
+
     def covered(self, before, highest):
         """The vector a batch ends at whose rows beyond `before` reach up to `highest` by partition, and how many rows that is.
 
         A file ends where a range ends, so whole ranges are covered; ranges without rows (gaps) behind the last one belong to it."""
         after, expected = dict(before), 0
-        for where, ranges in self.ranges.items():
+        with self.lock:
+            ranges_by_partition = list(self.ranges.items())
+        for where, ranges in ranges_by_partition:
             done = before.get(where, -1)
             for _, last, rows, _ in ranges:
                 if last <= done:
@@ -85,11 +100,13 @@ class BronzeLog:
 
     def reached(self, vector):
         """The newest version of which, and of all before it, no row lies beyond `vector`."""
-        beyond = [version for where, ranges in self.ranges.items() for _, last, rows, version in ranges
-                  if rows > 0 and last > vector.get(where, -1)]
-        return min(beyond) - 1 if beyond else self.version
+        with self.lock:
+            beyond = [version for where, ranges in self.ranges.items() for _, last, rows, version in ranges
+                      if rows > 0 and last > vector.get(where, -1)]
+            return min(beyond) - 1 if beyond else self.version
 
     def forget(self, vector):
         """Drops ranges up to `vector`: what a batch has covered is asked for no more."""
-        for where, ranges in self.ranges.items():
-            self.ranges[where] = [r for r in ranges if r[1] > vector.get(where, -1)]
+        with self.lock:
+            for where, ranges in self.ranges.items():
+                self.ranges[where] = [r for r in ranges if r[1] > vector.get(where, -1)]
