@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """One recorded lake through every engine: all must give the embedded engine's answers, and the independent definitions'.
 
-    run.py [--full] [--seed N] [--only embedded,cut,flink] [--keep]
+    run.py [--full] [--seed N] [--only embedded,cut,flink,spark] [--keep]
 
 Transitions by identity with their settled fields; gold's rollups, histograms and rolling windows; usage, peaks and invoice lines to the last digit.
 `cut`: the same rows, none of them stalled, in other commits. Engines run one after another. Ends with a table; exit 1 if anything differs.
@@ -23,6 +23,7 @@ import embedded
 import flink_engine
 import oracle
 import recorded
+import spark_engine
 from harness import Failed, check, headpond  # noqa: E402
 
 FILES = {"pager": dumps.PAGER_FILES, "dashboard": dumps.DASHBOARD_FILES, "billing": dumps.BILLING_FILES}
@@ -82,7 +83,7 @@ def cut_answers(work, lake, facts, full):
     return {"pager": (counts, problems)}
 
 
-ENGINES = {"embedded": embedded.answers, "cut": cut_answers, "flink": flink_engine.answers}
+ENGINES = {"embedded": embedded.answers, "cut": cut_answers, "flink": flink_engine.answers, "spark": spark_engine.answers}
 
 
 def verdict(name, answers, found, reference, definition):

@@ -28,11 +28,11 @@ def open_session(name):
         builder = builder.config("spark.hadoop.fs.s3a.endpoint.region", os.environ["AWS_REGION"])
     spark = builder.getOrCreate()
     require_tested("spark", spark.version)
-    jars = spark.sparkContext._jsc.sc().listJars().mkString(" ")
-    delta = re.search(r"delta-spark_[\d.]+_[\d.]+-([\d.]+)\.jar", jars)
-    if not delta:
-        raise Untested(f"Delta {TESTED['delta']} is not among Spark's jars; tools/spark install fetches it")
-    require_tested("delta", delta[1])
+    try:
+        delta = getattr(spark._jvm, "io.delta.package").VERSION()
+    except Exception:
+        raise Untested(f"Delta {TESTED['delta']} is not among Spark's jars; tools/spark install fetches it") from None
+    require_tested("delta", delta)
     for name, value in small_tables(spark.sparkContext.defaultParallelism).items():
         if not spark.sparkContext.getConf().contains(name):  # what the user says holds
             spark.conf.set(name, value)
