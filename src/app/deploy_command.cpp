@@ -169,7 +169,12 @@ class Deployment {
     if (target.program) TRY_VOID(deploy::claim(target.start, *target.input, world(target)));
     const auto package = deploy::package(*target.input);
     for (const auto& command : package.commands) target.commands.push_back(deploy::shell(command));
-    return deploy::hand_over(package, *target.input, world(target));
+    auto said = deploy::hand_over(package, *target.input, world(target));
+    if (!said && target.program && target.start.cold)
+      said.error().message +=
+          fmt::format("\nheadpond: generation {} of {} is claimed and no job is known to run it; deploy again claims the next",
+                      target.input->job.start.generation, target.branch->name);
+    return said;
   }
 
   const DeployCommand& command_;
@@ -186,6 +191,14 @@ int run_deploy(const DeployCommand& command) {
   int code = kOk;
   const auto topology = load_topology(command.common.topology);
   if (!topology) return kWrongUse;
+  for (const auto& branch : topology->branches) {  // before any store is opened
+    if (!command.branch.empty() && branch.name != command.branch) continue;
+    if (const auto good = deploy::check_flink_lake(*topology, branch); !good) {
+      complain(good.error());
+      complain("nothing was claimed, written or started");
+      return exit_code(good.error().kind);
+    }
+  }
   if (const auto lake = spec::LakePaths::of(topology->bronze.location).lake; lake.find("://") == std::string::npos && !fs::exists(lake)) {
     complain(fmt::format("no lake at {} yet: start `headpond up -f {}` first", lake, command.common.topology));  // opening it would make it
     return kUnavailable;

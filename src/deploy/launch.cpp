@@ -1,6 +1,7 @@
 #include "deploy/launch.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <chrono>
 #include <filesystem>
@@ -63,6 +64,14 @@ base::Result<std::optional<Start>> warm(PackageInput& input, rules::Program& pro
   number(program, start.names, base::floor_to(now, base::kMinute) + base::kMinute);
   input.job.start = {.generation = newest.number, .claimed_at = newest.claimed_at, .behind = base::Version(-1), .sees_rows_from = {}};
   input.job.program_json = rules::to_json(program);
+  if (!start.names.program.empty()) {
+    if (const auto edited = edits(start.names.program, input.job.program_json); !edited.empty())
+      return base::fail(ErrorKind::kInvalid,
+                        fmt::format("{}: {} since generation {} began: a job on Flink goes on only with the rules its state was made by; "
+                                    "put them back, or start afresh with --new-generation",
+                                    input.job.topology.path, fmt::join(edited, ", "), newest.number));
+  }
+  start.names.program = input.job.program_json;
   input.from = checkpoints_of(branch, input.job.paths) + "/" + checkpoint->path;
   start.notes.push_back(fmt::format("warm start: generation {} goes on from {} ({} old)", newest.number, *input.from,
                                     base::format_duration(base::Duration((now - checkpoint->modified).value() / 1'000'000 * 1'000'000))));
@@ -145,6 +154,7 @@ base::Result<Start> decide(PackageInput& input, rules::Program& program, World w
   input.job.start = {
       .generation = newest ? newest->number + 1 : 1, .claimed_at = now, .behind = cold.behind, .sees_rows_from = cold.sees_rows_from};
   input.job.program_json = rules::to_json(program);
+  start.names.program = input.job.program_json;
   start.notes.push_back(fmt::format("cold start: generation {}, behind version {} of bronze; what settled before {} is recorded, not sent",
                                     input.job.start.generation, cold.behind.value(), text(now)));
   start.notes.insert(start.notes.end(), cold.blind.begin(), cold.blind.end());

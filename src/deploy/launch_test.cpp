@@ -184,12 +184,7 @@ TEST_F(LaunchTest, AWarmStartKeepsGenerationAndNumbersAndTakesTheNewestCheckpoin
   ASSERT_TRUE(checkpoints.put("pager/g0000000001/ab/chk-8/half", "x"));
   ASSERT_TRUE(checkpoints.put("pager/g0000000009/ab/chk-9/_metadata", "of another generation"));
 
-  // A threshold edited, and a rule put in front: what was there keeps its numbers.
-  std::string edited = kRules;
-  edited.replace(edited.find("> 5\n"), 4, "> 6\n");
-  edited.replace(edited.find("      - alert: Short"), 0,
-                 "      - alert: New\n        expr: count(status >= 400)[1m] > 9\n        by: [service]\n");
-  auto again = program_of(edited);
+  auto again = program_of(kRules);
   auto in2 = input();
   const auto warm = decide(in2, again, world(), false);
   ASSERT_TRUE(warm) << warm.error().message;
@@ -208,6 +203,49 @@ TEST_F(LaunchTest, AWarmStartKeepsGenerationAndNumbersAndTakesTheNewestCheckpoin
   ASSERT_TRUE(forced);
   EXPECT_TRUE(forced->cold);
   EXPECT_EQ(in3.job.start.generation, 2);
+}
+
+TEST_F(LaunchTest, FlinkIsRefusedALakeItsJobCannotRead) {
+  auto on_flink = topology;
+  auto pager = branch;
+  pager.engine = "flink";
+  for (const char* good : {"/srv/lake/bronze/logs", "file:///srv/lake/bronze/logs", "s3://acme/bronze/logs"}) {
+    on_flink.bronze.location = good;
+    EXPECT_TRUE(check_flink_lake(on_flink, pager)) << good;
+  }
+  for (const char* bad : {"gs://acme/bronze/logs", "abfss://c@a.dfs.core.windows.net/bronze/logs"}) {
+    on_flink.bronze.location = bad;
+    const auto refused = check_flink_lake(on_flink, pager);
+    ASSERT_FALSE(refused) << bad;
+    EXPECT_EQ(refused.error().kind, base::ErrorKind::kInvalid);
+    EXPECT_THAT(refused.error().message, HasSubstr(std::string("cannot use ") + bad + ": its job reads s3://"));
+  }
+  pager.engine = "spark";
+  EXPECT_TRUE(check_flink_lake(on_flink, pager));
+}
+
+TEST_F(LaunchTest, AWarmStartRefusesEditedRulesByName) {
+  fill(3601, base::kSecond);
+  auto in = input();
+  auto program = program_of(kRules);
+  const auto first = decide(in, program, world(), false);
+  ASSERT_TRUE(first);
+  ASSERT_TRUE(claim(*first, in, world()));
+  ASSERT_TRUE(checkpoints.put("pager/g0000000001/ab/chk-7/_metadata", "x"));
+  std::string edited = kRules;
+  edited.replace(edited.find("> 5\n"), 4, "> 6\n");
+  edited.replace(edited.find("      - alert: Short"), 0,
+                 "      - alert: New\n        expr: count(status >= 400)[1m] > 9\n        by: [service]\n");
+  auto in2 = input();
+  auto again = program_of(edited);
+  const auto warm = decide(in2, again, world(), false);
+  ASSERT_FALSE(warm);
+  EXPECT_EQ(warm.error().kind, base::ErrorKind::kInvalid);
+  EXPECT_THAT(warm.error().message, HasSubstr("rule g/New was added, rule g/"));
+  EXPECT_THAT(warm.error().message, HasSubstr(" was edited since generation 1 began"));
+  EXPECT_THAT(warm.error().message, HasSubstr("put them back, or start afresh with --new-generation"));
+  auto in3 = input();
+  EXPECT_TRUE(decide(in3, again, world(), true)) << "a new generation may have other rules";
 }
 
 TEST_F(LaunchTest, AWarmStartRefusesRulesWhosePagesItCouldNotResolve) {

@@ -26,7 +26,16 @@ base::Result<Names> parse(const std::string& text, const std::string& path) {
     TRY(names.dictionaries[fold], rules::parse_dictionary(entry.value("dictionary", Json::object()).dump()));
     for (const auto& rule : entry.value("rules", Json::array())) names.rules[fold].insert(rule.get<std::string>());
   }
+  if (in.contains("program")) names.program = in["program"].dump();
   return names;
+}
+
+// Of a program: each rule as it is written down, by name.
+std::map<std::string, std::string> rules_of(const Json& program) {
+  std::map<std::string, std::string> rules;
+  for (const auto& fold : program.value("folds", Json::array()))
+    for (const auto& rule : fold.value("rules", Json::array())) rules[rule.value("name", "")] = fold.value("id", "") + rule.dump();
+  return rules;
 }
 
 }  // namespace
@@ -47,7 +56,9 @@ base::Result<void> write_names(env::ObjectStore& lake, const std::string& pages_
     folds[fold] = {{"dictionary", Json::parse(dictionary.to_json())},
                    {"rules", rules == names.rules.end() ? Json::array() : Json(rules->second)}};
   }
-  return lake.put(path_of(pages_root, generation), Json{{"format", kFormat}, {"folds", folds}}.dump());
+  Json out{{"format", kFormat}, {"folds", folds}};
+  if (!names.program.empty()) out["program"] = Json::parse(names.program);
+  return lake.put(path_of(pages_root, generation), out.dump());
 }
 
 void number(rules::Program& program, Names& names, std::optional<base::Micros> sees_rows_from) {
@@ -56,6 +67,20 @@ void number(rules::Program& program, Names& names, std::optional<base::Micros> s
     rules::assign_ids(fold, names.dictionaries[fold.id], sees_rows_from);
     for (const auto& rule : fold.rules) names.rules[fold.id].insert(rule.name);
   }
+}
+
+std::vector<std::string> edits(const std::string& before, const std::string& now) {
+  const Json old_program = Json::parse(before), new_program = Json::parse(now);
+  if (old_program == new_program) return {};
+  const auto was = rules_of(old_program), is = rules_of(new_program);
+  std::vector<std::string> lines;
+  for (const auto& [name, text] : is) {
+    const auto found = was.find(name);
+    if (found == was.end()) lines.push_back("rule " + name + " was added");
+    if (found != was.end() && found->second != text) lines.push_back("rule " + name + " was edited");
+  }
+  if (lines.empty()) lines.push_back("what the rules count was edited");
+  return lines;
 }
 
 std::vector<std::string> lost_rules(const Names& names, const rules::Program& program) {

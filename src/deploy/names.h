@@ -19,6 +19,7 @@ namespace headpond::deploy {
 struct Names {
   std::map<std::string, rules::Dictionary> dictionaries;    // by fold id
   std::map<std::string, std::set<std::string>> rules = {};  // by fold id: those deployed last
+  std::string program = {};                                 // rules::to_json of them; empty: an older Headpond did not keep it
 };
 
 // None: nothing was deployed with that generation. Errors: kRetry; kCorrupt; kInvalid: a newer format.
@@ -30,5 +31,9 @@ void number(rules::Program& program, Names& names, std::optional<base::Micros> s
 
 // Rules of `names` that `program` lacks or groups otherwise: a job cannot resolve their open pages, only a new generation can.
 std::vector<std::string> lost_rules(const Names& names, const rules::Program& program);
+
+// What differs between two programs (rules::to_json, numbers included), a line each: "rule g/A was edited"; empty: nothing. A job's state
+// on Flink belongs to one program: a threshold edited under it would be looked at only by keys that have new rows.
+std::vector<std::string> edits(const std::string& before, const std::string& now);
 
 }  // namespace headpond::deploy

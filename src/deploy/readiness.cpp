@@ -162,6 +162,20 @@ base::Result<void> check_bronze(env::ObjectStore& lake, const std::string& bronz
   return {};
 }
 
+base::Result<void> check_flink_lake(const spec::Topology& topology, const spec::Branch& branch) {
+  if (branch.engine != "flink") return {};
+  const auto refuse = [&](const std::string& place) -> base::Result<void> {
+    if (place.find("://") == std::string::npos || place.starts_with("s3://") || place.starts_with("file://")) return {};
+    return base::fail(
+        ErrorKind::kInvalid,
+        fmt::format("{}: branch {} on flink cannot use {}: its job reads s3:// (through the AWS SDK) and directories only; keep "
+                    "them there, or write `engine: embedded`",
+                    spec::to_string(branch.place), branch.name, place));
+  };
+  TRY_VOID(refuse(topology.bronze.location));
+  return branch.state ? refuse(branch.state->checkpoints) : base::Result<void>{};
+}
+
 base::Result<void> check_store(env::ObjectStore& lake, const std::string& bronze_root, env::Random& random) {
   return bronze::probe_put_if_absent(lake, bronze_root, random);
 }

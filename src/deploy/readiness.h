@@ -39,6 +39,10 @@ base::Result<void> check_bronze(env::ObjectStore& lake, const std::string& bronz
 // Errors: kInvalid: it does not. kRetry.
 base::Result<void> check_store(env::ObjectStore& lake, const std::string& bronze_root, env::Random& random);
 
+// A branch on Flink keeps its lake and its checkpoints where the job reads: s3:// through the AWS SDK, or a directory. Looks at words only.
+// Errors: kInvalid: another place.
+base::Result<void> check_flink_lake(const spec::Topology& topology, const spec::Branch& branch);
+
 // Errors: kConflict: an engine holds the branch's lease, which one, and how to stop it. kRetry.
 base::Result<void> check_lease(env::ObjectStore& lake, const spec::LakePaths& paths, const spec::Branch& branch, base::Micros now);
 

@@ -151,6 +151,10 @@ def refusals(world):
     check(done.returncode == 2 and "rules.yaml:8:" in done.stderr and "severity_number" in done.stderr, f"a bad rule: {done.stderr}")
     (world.directory / "rules.yaml").write_text(harness.RULES)
 
+    world.topology.write_text(world.topology.read_text().replace("location: lake/bronze/logs", 'location: "gs://acme/bronze/logs"'))
+    refused(world, "a lake the job cannot read", 2, "branch pager on flink cannot use gs://acme/bronze/logs: its job reads s3://", arguments=pager)
+    world.write_topology()
+
     leases = {"pager": ("pages/pager", "embedded:3f2a", "stop `headpond up` (or `headpond pager`) there, or leave `engine: embedded`"),
               "dash": ("gold/dash", "embedded:3f2a", "stop `headpond up` (or `headpond dashboard`) there"),
               "bill": ("billing/bill", "pyspark:1", "wait until its run has ended")}
@@ -210,12 +214,17 @@ def submission(world):
     done = world.deploy("--branch", "pager")
     check(done.returncode == 0 and "warm start: generation 1 goes on from" in done.stdout, done.stdout + done.stderr)
     check(f"--fromSavepoint file://{checkpoint}" in world.called(), world.called())
+    (world.directory / "rules.yaml").write_text(harness.RULES.replace("> 120", "> 121", 1))
+    check("> 121" in (world.directory / "rules.yaml").read_text(), "no threshold to edit")
+    refused(world, "an edited rule under a checkpoint", 2, " was edited since generation 1 began: ", "or start afresh with --new-generation", arguments=("--branch", "pager"))
+    (world.directory / "rules.yaml").write_text(harness.RULES)
     done = world.deploy("--branch", "pager", "--new-generation")
     check(done.returncode == 0 and "cold start: generation 2" in done.stdout, done.stdout + done.stderr)
 
     world.program("flink/bin/flink", "echo 'Caused by: java.net.ConnectException: refused' >&2; exit 1")
     done = world.deploy("--branch", "pager")
     check(done.returncode == 3 and "flink ended with exit code 1: java.net.ConnectException: refused" in done.stderr, done.stderr)
+    check("generation 3 of pager is claimed and no job is known to run it; deploy again claims the next" in done.stderr, done.stderr)
     world.program("flink/bin/flink", "true")
     done = world.deploy("--branch", "bill")
     check(done.returncode == 0, done.stderr)
