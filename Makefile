@@ -14,8 +14,9 @@ build: setup
 	@cmake --build build -j $(JOBS) -- --quiet
 	@tools/flink build || [ $$? -eq 3 ]   # 3: no Java or Maven here; everything else works without
 
+# ENGINES=mission: on Flink, Spark and dbt, with bronze in S3 (tools/mission.py).
 demo: build
-	@build/headpond demo
+	@if [ "$(ENGINES)" = mission ]; then $(PYTHON) tools/mission.py; else build/headpond demo; fi
 
 test: build
 	@tests/run

@@ -137,6 +137,13 @@ class Reader(threading.Thread):
 
 def measure(options, directory):
     store = Store(options.store, directory, options.put_ms)
+    try:
+        return measure_on(store, options, directory)
+    finally:
+        store.close()
+
+
+def measure_on(store, options, directory):
     with harness.Kafka(directory / "kafka") as kafka:
         topology = directory / "topology.yaml"
         topology.write_text(TOPOLOGY % {"brokers": kafka.bootstrap, "lake": store.lake})
@@ -162,7 +169,6 @@ def measure(options, directory):
         audit = harness.headpond("audit", "-f", topology, "--deep", env=store.env, timeout=900)
         check(audit.returncode == 0, f"the audit: {audit.stdout}{audit.stderr}")
         delays = reader.delays_ms(began + WARM_S)
-        store.close()
     check(took < options.seconds * 1.05, f"{options.rate} events/s were not kept up: {options.rate * options.seconds / took:.0f}/s")
     p50, p99, worst = pc.quantile(delays, [0.5, 0.99, 1]).to_pylist()
     return {"name": "ingest.readable.p99_ms", "store": options.store, "put_ms": options.put_ms, "events_per_s": round(options.rate * options.seconds / took),
