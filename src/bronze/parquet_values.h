@@ -2,8 +2,10 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <concepts>
+#include <cstring>
 #include <functional>
 #include <optional>
 #include <string>
@@ -32,10 +34,14 @@ class Bounds {
   void extend(const T* values, std::size_t count) {
     if (count == 0) return;
     T low = values[0], high = values[0];
-    for (std::size_t i = 0; i < count; ++i) {
-      if constexpr (std::same_as<T, double>) unstated_ |= std::isnan(values[i]);
-      low = std::min(low, values[i]);
-      high = std::max(high, values[i]);
+    if constexpr (std::same_as<T, std::string_view>) {
+      find_text_bounds(values, count, low, high);
+    } else {
+      for (std::size_t i = 0; i < count; ++i) {
+        if constexpr (std::same_as<T, double>) unstated_ |= std::isnan(values[i]);
+        low = std::min(low, values[i]);
+        high = std::max(high, values[i]);
+      }
     }
     if (!min_ || low < T(*min_)) min_ = low;
     if (!max_ || T(*max_) < high) max_ = high;
@@ -58,6 +64,23 @@ class Bounds {
 
  private:
   using Stored = std::conditional_t<std::same_as<T, std::string_view>, std::string, T>;
+
+  // The first eight bytes as a number that orders as they do, shorter text filled up with zeroes.
+  static std::uint64_t head_of(std::string_view text) {
+    std::uint64_t head = 0;
+    std::memcpy(&head, text.data(), std::min<std::size_t>(text.size(), 8));
+    return std::byteswap(head);
+  }
+  // Few values need more than their heads.
+  static void find_text_bounds(const std::string_view* values, std::size_t count, std::string_view& low, std::string_view& high) {
+    auto low_head = head_of(low), high_head = head_of(high);
+    for (std::size_t i = 1; i < count; ++i) {
+      const auto head = head_of(values[i]);
+      if (head <= low_head && (head < low_head || values[i] < low)) low = values[i], low_head = head;
+      if (head >= high_head && (head > high_head || high < values[i])) high = values[i], high_head = head;
+    }
+  }
+
   std::optional<Stored> min_, max_;
   bool unstated_ = false;
 };

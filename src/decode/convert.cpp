@@ -35,11 +35,19 @@ char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
-bool is_word_char(char c) {
-  return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z') || c == '_' || c == '-' || c == '.' || (c & 0x80) != 0;
-}
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
+// What a byte of a message is: part of a word, and there a digit.
+constexpr std::uint8_t kWord = 1, kDigit = 2;
+constexpr auto kByteKinds = [] {
+  std::array<std::uint8_t, 256> kinds{};
+  for (unsigned c = 0; c < 256; ++c) {
+    const bool digit = c >= '0' && c <= '9';
+    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    if (digit || letter || c == '_' || c == '-' || c == '.' || c >= 0x80) kinds[c] = digit ? kWord | kDigit : kWord;
+  }
+  return kinds;
+}();
+std::uint8_t kind_of(char c) {
+  return kByteKinds[static_cast<unsigned char>(c)];
 }
 
 }  // namespace
@@ -105,15 +113,19 @@ std::int64_t pattern_id(std::string_view message) {
         continue;
       }
     }
-    if (!is_word_char(c)) {
+    std::uint8_t kinds = kind_of(c);
+    if (kinds == 0) {
       kept[n++] = c;
       ++i;
       continue;
     }
     const std::size_t begin = i;
-    bool variable = false;
-    for (; i < message.size() && is_word_char(message[i]); ++i) variable = variable || is_digit(message[i]);
-    if (variable) {
+    for (++i; i < message.size(); ++i) {
+      const auto kind = kind_of(message[i]);
+      if (kind == 0) break;
+      kinds |= kind;
+    }
+    if ((kinds & kDigit) != 0) {
       kept[n++] = '*';
     } else {
       const std::size_t length = std::min(i - begin, kept.size() - n);

@@ -257,22 +257,22 @@ class JsonDecoder {
   }
 
   void set(std::uint16_t slot, const Scalar& scalar) {
-    if (slot == message_slot_) {
-      if (scalar.kind == Scalar::Kind::kText) message_ = scalar.text;
-      return;
-    }
-    if (slot == ts_slot_) {
-      out_.ts = timestamp_of(scalar, times_);
-      if (!out_.ts) ++out_.mismatches;
-      return;
-    }
+    if (slot >= ts_slot_) return slot == ts_slot_ ? set_ts(scalar) : set_message(scalar);
     auto& column = batch_->declared[slot];
+    if (column.type == columns::Type::kString) return column.set_string(row_, scalar.text);
     if (slot == severity_slot_ && scalar.kind == Scalar::Kind::kText)
       if (const auto number = severity_of_word(scalar.text)) return column.set_int(row_, *number);
     if (!set_cell(column, row_, scalar, times_)) {
       column.valid[row_] = 0;
       ++out_.mismatches;
     }
+  }
+  void set_ts(const Scalar& scalar) {
+    out_.ts = timestamp_of(scalar, times_);
+    if (!out_.ts) ++out_.mismatches;
+  }
+  void set_message(const Scalar& scalar) {
+    if (scalar.kind == Scalar::Kind::kText) message_ = scalar.text;
   }
 
   void apply_defaults() {
@@ -301,7 +301,8 @@ class JsonDecoder {
   TimeText times_;
   KeyTrie trie_;
   std::vector<Field> fields_;
-  std::uint16_t ts_slot_ = 0, message_slot_ = 0, severity_slot_ = kNoSlot;
+  std::uint16_t ts_slot_ = 0, message_slot_ = 0;  // behind those of the fields
+  std::uint16_t severity_slot_ = kNoSlot;
 
   // Of the row being decoded.
   columns::Batch* batch_ = nullptr;

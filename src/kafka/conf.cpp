@@ -60,7 +60,7 @@ base::Result<Conf> make_conf(const ClientOptions& options, Role role) {
   TRY_VOID(default_to("client.id", "headpond"));
   if (role == Role::kConsumer) {
     TRY_VOID(default_to("isolation.level", "read_committed"));
-    TRY_VOID(default_to("fetch.message.max.bytes", "262144"));
+    TRY_VOID(default_to("fetch.message.max.bytes", "524288"));
     TRY_VOID(default_to("queued.max.messages.kbytes", "16384"));
     TRY_VOID(default_to("queued.min.messages", "1000000"));  // the bytes above are the bound
     TRY_VOID(default_to("fetch.queue.backoff.ms", "5"));
@@ -86,7 +86,7 @@ base::Result<Conf> make_conf(const ClientOptions& options, Role role) {
     TRY_VOID(set(conf.get(), "delivery.report.only.error", "true"));
   }
   // What goes wrong reaches the user through errors of calls; librdkafka's own lines would only repeat it on stderr.
-  if (getenv("DBG") == nullptr) rd_kafka_conf_set_log_cb(conf.get(), [](const rd_kafka_t*, int, const char*, const char*) {});
+  rd_kafka_conf_set_log_cb(conf.get(), [](const rd_kafka_t*, int, const char*, const char*) {});
   return conf;
 }
 
