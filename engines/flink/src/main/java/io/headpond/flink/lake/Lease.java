@@ -3,6 +3,7 @@ package io.headpond.flink.lake;
 import com.fasterxml.jackson.databind.JsonNode;
 import io.headpond.flink.Json;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
@@ -105,7 +106,20 @@ public final class Lease {
     json.put("released", released).put("lease_us", LEASE_US).put("grace_us", GRACE_US).put("at", System.currentTimeMillis() * 1000);
     byte[] bytes = Json.bytes(json);
     String path = path(number + 1);
-    if (!putOrFindOurs(path, bytes)) return false;
+    IOException unknown = put(path, bytes);
+    if (unknown != null) {
+      Optional<byte[]> there = store.get(path);
+      if (there.isPresent() && !Arrays.equals(there.get(), bytes)) {
+        if (!isOurs(there.get())) return false;
+        ++number; // a put of ours before this one, whose reply never came
+        return putNext(released);
+      }
+      if (there.isEmpty()) {
+        // It is gone, so others have gone on; or it never was: a busy store says "conflict" to what it wants to be asked again.
+        if (!store.list(root + "/", path, 1).isEmpty()) return false;
+        throw unknown;
+      }
+    }
     // A holder that slept through takeovers may have filled a number that was long removed: anything behind it means it lost.
     if (!store.list(root + "/", path, 1).isEmpty()) return false;
     ++number;
@@ -115,16 +129,18 @@ public final class Lease {
     return true;
   }
 
-  /** The answer of a put that won may be lost: then the object there is ours. */
-  private boolean putOrFindOurs(String path, byte[] bytes) throws IOException {
-    IOException unknown = null;
+  /** Null: put. Else there may be one, perhaps this one: the answer of a put that won may be lost. */
+  private IOException put(String path, byte[] bytes) {
     try {
-      if (store.putIfAbsent(path, bytes)) return true;
+      return store.putIfAbsent(path, bytes) ? null : new IOException(path + " could not be put; the store says that there is one");
     } catch (IOException e) {
-      unknown = e;
+      return e;
     }
-    Optional<byte[]> there = store.get(path);
-    if (there.isEmpty() && unknown != null) throw unknown;
-    return there.isPresent() && Arrays.equals(there.get(), bytes);
+  }
+
+  /** This holder wrote it in this epoch; a successor, also one of the same name, begins another. */
+  private boolean isOurs(byte[] text) {
+    JsonNode json = Json.parse(new String(text, StandardCharsets.UTF_8), root);
+    return json.path("holder").asText().equals(holder) && json.path("epoch").asLong() == epoch;
   }
 }

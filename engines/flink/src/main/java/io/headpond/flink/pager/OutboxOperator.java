@@ -1,5 +1,6 @@
 package io.headpond.flink.pager;
 
+import io.headpond.flink.Failpoints;
 import io.headpond.flink.FoldTimes;
 import io.headpond.flink.JobDocument;
 import io.headpond.flink.Json;
@@ -127,11 +128,13 @@ public final class OutboxOperator extends AbstractStreamOperator<Void> implement
   private void write(long ofVersion, List<Outcome> outcomes, Long settledUs) throws IOException, InterruptedException {
     String path = Outbox.path(job, ofVersion);
     byte[] bytes = Outbox.object(outcomes.stream().map(outcome -> Json.parse(outcome.transition, "a transition")).toList(), settledUs);
+    Failpoints.reach(Failpoints.BEFORE_OUTBOX);
     long giveUp = System.nanoTime() + GIVE_UP_NS;
     for (long waitMs = 50; ; waitMs = Math.min(2 * waitMs, 2000)) {
       try {
         lake.put(path, bytes);
         lastWriteNs = System.nanoTime();
+        Failpoints.reach(Failpoints.AFTER_OUTBOX);
         return;
       } catch (IOException e) {
         if (System.nanoTime() >= giveUp) throw e; // the job begins again at its checkpoint
@@ -152,6 +155,7 @@ public final class OutboxOperator extends AbstractStreamOperator<Void> implement
   public void snapshotState(StateSnapshotContext context) throws Exception {
     counts.update(List.of(open, late, missed));
     versionAt.put(context.getCheckpointId(), version);
+    Failpoints.reach(Failpoints.IN_SNAPSHOT);
   }
 
   @Override
@@ -160,6 +164,7 @@ public final class OutboxOperator extends AbstractStreamOperator<Void> implement
     Long durable = versionAt.remove(checkpoint);
     versionAt.keySet().removeIf(other -> other < checkpoint);
     if (durable != null) cursor.durable(durable);
+    Failpoints.reach(Failpoints.CHECKPOINT_COMPLETE);
   }
 
   @Override

@@ -1,6 +1,7 @@
 package io.headpond.flink.source;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.headpond.flink.Failpoints;
 import io.headpond.flink.JobDocument;
 import io.headpond.flink.Json;
 import io.headpond.flink.Refusal;
@@ -16,6 +17,7 @@ import java.util.TreeMap;
 import org.apache.flink.api.connector.source.SourceEvent;
 import org.apache.flink.api.connector.source.SplitEnumerator;
 import org.apache.flink.api.connector.source.SplitEnumeratorContext;
+import org.apache.flink.runtime.execution.SuppressRestartsException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -94,6 +96,7 @@ final class BronzeEnumerator implements SplitEnumerator<Bundle, String> {
       LOG.warn("the lake does not answer, trying again: {}", error.getMessage());
       return;
     }
+    if (error instanceof SuppressRestartsException e) throw refused(e);
     if (error instanceof RuntimeException e) throw e;
     if (error != null) throw new IllegalStateException(error);
     for (DeltaCommit commit : commits) {
@@ -102,13 +105,18 @@ final class BronzeEnumerator implements SplitEnumerator<Bundle, String> {
         if (commit.version() <= startVersion) state.replay(commit);
         else give(commit, state.take(commit));
       } catch (IllegalStateException e) {
-        throw Refusal.of("bronze version " + commit.version() + ": " + e.getMessage() + "; run `headpond audit`");
+        throw refused(Refusal.of("bronze version " + commit.version() + ": " + e.getMessage() + "; run `headpond audit`"));
       }
     }
     if (log.reading() && (room > 0 || !commits.isEmpty()))
       watch.looked(!commits.isEmpty(), state.next - 1, System.nanoTime() / 1000, System.currentTimeMillis() * 1000);
     next = state.next;
     limit();
+  }
+
+  private SuppressRestartsException refused(SuppressRestartsException refusal) {
+    log.refused(refusal.getCause().getMessage());
+    return refusal;
   }
 
   private void give(DeltaCommit commit, Step step) {
@@ -127,6 +135,7 @@ final class BronzeEnumerator implements SplitEnumerator<Bundle, String> {
       parts.get(lightest).add(file);
     }
     for (int r = 0; r < readers; ++r) assign(r, step, parts.get(r));
+    Failpoints.reach(Failpoints.VERSION_GIVEN);
   }
 
   private void assign(int reader, Step step, List<DeltaCommit.DataFile> files) {
@@ -171,6 +180,7 @@ final class BronzeEnumerator implements SplitEnumerator<Bundle, String> {
     long everywhere = finishedByAll();
     finishedAt.put(checkpoint, everywhere);
     state.watch = watch.snapshot(checkpoint);
+    Failpoints.reach(Failpoints.TAIL_SNAPSHOT);
     return Json.text(state.toJson(everywhere));
   }
 
@@ -180,6 +190,7 @@ final class BronzeEnumerator implements SplitEnumerator<Bundle, String> {
     finishedAt.headMap(checkpoint, true).clear();
     if (everywhere != null) state.open.headMap(everywhere, true).clear();
     tell(checkpoint);
+    Failpoints.reach(Failpoints.TAIL_COMPLETE);
   }
 
   @Override

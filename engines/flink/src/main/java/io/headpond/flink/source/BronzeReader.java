@@ -1,5 +1,6 @@
 package io.headpond.flink.source;
 
+import io.headpond.flink.Failpoints;
 import io.headpond.flink.JobDocument;
 import io.headpond.flink.bronze.DeltaCommit;
 import io.headpond.flink.lake.ObjectStore;
@@ -118,6 +119,7 @@ final class BronzeReader implements SourceReader<Item, Bundle> {
     output.collect(Item.end(step.at()));
     pending.remove(step.version());
     context.sendSourceEventToCoordinator(new Finished(step.version()));
+    Failpoints.reach(Failpoints.BUNDLE_EMITTED);
     return folded.isEmpty() ? InputStatus.NOTHING_AVAILABLE : InputStatus.MORE_AVAILABLE;
   }
 

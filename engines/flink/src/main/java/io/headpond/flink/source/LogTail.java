@@ -8,6 +8,7 @@ import io.headpond.flink.bronze.DeltaCommit;
 import io.headpond.flink.lake.Generations;
 import io.headpond.flink.lake.Lease;
 import io.headpond.flink.lake.ObjectStore;
+import io.headpond.flink.pager.CursorWriter;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
@@ -37,6 +38,7 @@ final class LogTail {
         return thread;
       });
   private boolean waiting;
+  private volatile String refusal; // null: none
   private volatile boolean began;
   private volatile boolean closed;
   private long lastFoundNs = System.nanoTime();
@@ -69,6 +71,11 @@ final class LogTail {
   /** This job holds the branch and reads its log. */
   boolean reading() {
     return began;
+  }
+
+  /** The job ends for this: `headpond status` is to show it, where no other engine runs the branch. */
+  void refused(String message) {
+    refusal = message;
   }
 
   /** Puts transitions of the engine itself into the outbox. */
@@ -172,6 +179,7 @@ final class LogTail {
     reads.shutdownNow();
     try {
       synchronized (this) {
+        if (refusal != null && lease.held()) CursorWriter.failed(lake, job, refusal);
         lease.release();
       }
     } finally {

@@ -35,14 +35,14 @@ final class TailState {
     clock.apply(commit.facts());
     if (commit.schema() != null) columns = commit.schema();
     next = commit.version() + 1;
+    OptionalLong smallest = clock.smallestUnstalled();
+    if (smallest.isPresent() && (smallestUs == null || smallest.getAsLong() > smallestUs)) smallestUs = smallest.getAsLong();
   }
 
   /** Takes in the next version. Throws IllegalStateException when it contradicts what was. */
   Step take(DeltaCommit commit) {
-    replay(commit);
     Long before = smallestUs;
-    OptionalLong smallest = clock.smallestUnstalled();
-    if (smallest.isPresent() && (before == null || smallest.getAsLong() > before)) smallestUs = smallest.getAsLong();
+    replay(commit);
     sinceRise = io.headpond.flink.VersionTime.rises(before, smallestUs) ? 0 : sinceRise + 1;
     List<String> stalled = clock.stalled();
     long rows = commit.files().stream().mapToLong(DeltaCommit.DataFile::rows).sum();

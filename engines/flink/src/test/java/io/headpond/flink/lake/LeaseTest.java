@@ -7,7 +7,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import io.headpond.flink.Json;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -82,6 +85,55 @@ class LeaseTest {
       }
     }, "l", "flink:a", () -> now);
     assertTrue(a.acquire());
+  }
+
+  @Test
+  void aRenewalThatArrivesAfterItsAnswerWasGivenUpIsOursToo() throws Exception {
+    ObjectStore real = new DirectoryStore(directory);
+    List<Runnable> onTheWay = new ArrayList<>();
+    boolean[] slow = {false};
+    Lease a = new Lease(new Forwarding(real) {
+      @Override
+      public boolean putIfAbsent(String path, byte[] bytes) throws IOException {
+        if (!slow[0]) return super.putIfAbsent(path, bytes);
+        slow[0] = false;
+        onTheWay.add(() -> {
+          try {
+            real.putIfAbsent(path, bytes);
+          } catch (IOException e) {
+            throw new UncheckedIOException(e);
+          }
+        });
+        throw new IOException("timed out");
+      }
+    }, "l", "flink:a", () -> now);
+    assertTrue(a.acquire());
+    slow[0] = true;
+    now += 5 * SECOND;
+    assertThrows(IOException.class, a::keep);
+    onTheWay.get(0).run();
+    a.keep();
+    assertFalse(lease("flink:b").acquire());
+    now += 5 * SECOND;
+    a.keep();
+  }
+
+  @Test
+  void aConflictThatNobodyCausedIsAskedAgain() throws Exception {
+    boolean[] busy = {false};
+    Lease a = new Lease(new Forwarding(new DirectoryStore(directory)) {
+      @Override
+      public boolean putIfAbsent(String path, byte[] bytes) throws IOException {
+        return !busy[0] && super.putIfAbsent(path, bytes);
+      }
+    }, "l", "flink:a", () -> now);
+    assertTrue(a.acquire());
+    busy[0] = true;
+    now += 5 * SECOND;
+    assertThrows(IOException.class, a::keep);
+    busy[0] = false;
+    a.keep();
+    assertTrue(a.held());
   }
 
   /** A store that another stands behind. */

@@ -74,6 +74,23 @@ class LogTailTest {
   }
 
   @Test
+  void whyTheJobEndedStandsInTheCursorOfABranchThatIsItsOwn() throws Exception {
+    String path = "b/_headpond/cursors/p.json";
+    lake.put(path, "{\"branch\":\"p\",\"state\":\"running\",\"version\":4,\"durable_version\":3}".getBytes(StandardCharsets.UTF_8));
+    LogTail holder = tail(2), other = tail(2);
+    holder.poll(0, 1);
+    other.poll(0, 1);
+    other.refused("it cannot go on");
+    other.close();
+    assertEquals("running", Json.parse(lake.text(path).get(), path).get("state").asText(), "the branch is another job's");
+    holder.refused("the log has a hole");
+    holder.close();
+    var cursor = Json.parse(lake.text(path).get(), path);
+    assertEquals("failed: the log has a hole at 4, durable 3",
+        "%s: %s at %d, durable %d".formatted(cursor.get("state").asText(), cursor.get("message").asText(), cursor.get("version").asLong(), cursor.get("durable_version").asLong()));
+  }
+
+  @Test
   void aNewerFormatStops() throws Exception {
     commit(5, 9);
     LogTail tail = tail(2);
