@@ -9,6 +9,7 @@
 #include "bronze/view.h"
 #include "dashboard/batch.h"
 #include "dashboard/gold.h"
+#include "lease/lease.h"
 
 namespace headpond::dashboard {
 namespace {
@@ -61,6 +62,7 @@ class BatchEngine final : public Engine {
   }
 
  private:
+  base::Result<bool> hold_lease();
   base::Result<bool> open_tail();
   base::Result<bool> read_versions();
   bool full() const {
@@ -80,6 +82,7 @@ class BatchEngine final : public Engine {
   const base::Duration trigger_;
   const std::string name_;
   Rollups rollups_;
+  std::optional<lease::Lease> lease_;
   std::unique_ptr<sql::Engine> sql_;
   std::optional<Gold> gold_;
   std::optional<bronze::Tail> tail_;
@@ -103,6 +106,12 @@ base::Result<void> BatchEngine::start(const Rollups& rollups) {
   if (error)
     return base::fail(base::ErrorKind::kInvalid,
                       "cannot create " + world_.local_directory + ": " + error.message() + "; the dashboard needs it for spilling");
+  TRY(const std::string token, lease::holder_token(world_.local_directory, world_.random));
+  lease_.emplace(world_.lake, world_.clock, world_.random,
+                 lease::LeaseOptions{.root = world_.paths.gold(name_) + "/_leases/engine",
+                                     .holder = "embedded:" + token,
+                                     .lease = limits_.lease,
+                                     .grace = limits_.lease_grace});
   TRY(sql_, sql::Engine::open(
                 {.threads = limits_.threads, .memory_bytes = limits_.memory_bytes, .spill_directory = world_.local_directory + "/spill"},
                 &world_.lake));
@@ -138,7 +147,20 @@ void BatchEngine::reached() {
   stalled_ = tail_->clock().stalled();
 }
 
+base::Result<bool> BatchEngine::hold_lease() {
+  if (!lease_->held()) return lease_->acquire();
+  TRY_VOID(lease_->keep());
+  return true;
+}
+
 base::Result<bool> BatchEngine::step() {
+  TRY(const bool mine, hold_lease());
+  if (!mine) {  // the cursor is the holder's to publish
+    const std::lock_guard lock(mutex_);
+    status_.state = "waiting for the lease";
+    status_.updated_at = world_.clock.now();
+    return false;
+  }
   TRY(const bool exists, open_tail());
   if (!exists) {
     refresh_status();
@@ -204,6 +226,8 @@ base::Result<void> BatchEngine::run_batch() {
   world_.failpoints.reach("dashboard.after_range");
   TRY(auto files, compute_batch(range, rollups_, *gold_, *sql_, world_.local_directory));
   if (files.rows > 0) {
+    TRY_VOID(lease_->keep());  // a batch may outlast the lease: then another's may be there
+    world_.failpoints.reach("dashboard.before_commit");
     const auto high = world_.random.next();
     const auto txn_id = delta::make_uuid(high, world_.random.next());
     TRY(const auto outcome, gold_->commit(std::move(files.adds), range.batch_id, txn_id));
@@ -263,8 +287,9 @@ base::Result<void> BatchEngine::drain() {
     status_.state = "stopped";
     status_.updated_at = world_.clock.now();
   }
-  if (!tail_) return {};
-  return bronze::publish_status(world_.lake, world_.paths.bronze, status());
+  if (!tail_ || !lease_->held()) return lease_->release();
+  TRY_VOID(bronze::publish_status(world_.lake, world_.paths.bronze, status()));
+  return lease_->release();
 }
 
 }  // namespace

@@ -5,8 +5,9 @@
 //   TRY(auto engine, dashboard::Engine::open(topology, branch, world));
 //   while (running) { TRY(bool more, engine->step()); if (!more) wait a little; }
 //
-// Two engines on one gold table are safe: the one that commits second finds itself overtaken and goes on from the other's batch.
-// Threads: step() and drain() from one; status() from any.
+// While it runs it holds the lease gold/<branch>/_leases/engine, so that one engine works on a branch, whichever it is; another waits. Two
+// that commit all the same are safe: the second finds itself overtaken and goes on from the other's batch. Threads: step() and drain() from
+// one; status() from any.
 #pragma once
 
 #include <memory>
@@ -39,6 +40,9 @@ struct Limits {
   std::int64_t batch_rows_max = 200'000'000;
   int batch_files_max = 2048;
   int versions_per_step_max = 64;
+  // Of the right to be the branch's engine. A batch may last as long, and is not committed when another engine has taken over meanwhile.
+  base::Duration lease = base::Duration::minutes(2);
+  base::Duration lease_grace = base::Duration::seconds(10);
 };
 
 class Engine {
@@ -50,9 +54,10 @@ class Engine {
   virtual ~Engine() = default;
 
   // Reads what bronze has new, and runs a batch when one is due. True: there may be more to do at once.
-  // Errors: kRetry: again later, nothing is lost or doubled. kInvalid, kCorrupt: stop, tell a person.
+  // Errors: kRetry: again later, nothing is lost or doubled. kFenced: another engine has taken over. kInvalid, kCorrupt: stop, tell a
+  // person.
   virtual base::Result<bool> step() = 0;
-  // What is committed is durable already, and what is not is read again; so this only publishes the status.
+  // What is committed is durable already, and what is not is read again; so this publishes the status and gives up the lease.
   virtual base::Result<void> drain() = 0;
   // `complete_until` is the end of the last complete minute. Figures: rows_per_s, late_rows (since it started), pending_rows, batch_id,
   // batch_rows, batch_ms, stalled_partitions.

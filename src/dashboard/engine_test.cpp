@@ -6,6 +6,7 @@
 #include "dashboard/bronze_fixture.h"
 #include "dashboard/gold.h"
 #include "env/fake_remote.h"
+#include "lease/look.h"
 
 namespace headpond::dashboard {
 namespace {
@@ -275,20 +276,72 @@ TEST_F(EngineTest, ACrashAtAnyWriteOfABatchLosesAndDoublesNothing) {
   expect_gold_equals_bronze();
 }
 
-TEST_F(EngineTest, TheSecondOfTwoEnginesFindsItselfOvertaken) {
+TEST_F(EngineTest, TheSecondOfTwoEnginesWaitsForTheLease) {
+  bronze.commit(some_rows("11:58"), at("12:00:00"));
+  auto first = open(*bronze.store, "a"), second = open(*bronze.store, "b");
+  run(*first);
+  const auto seen = lease::look(*bronze.store, "gold/ops/_leases/engine");
+  ASSERT_TRUE(seen && *seen);
+  EXPECT_EQ((*seen)->word(), "embedded");
+  bronze.commit(some_rows("12:00"), at("12:01:00"));
+  next_minute(*second);
+  EXPECT_EQ(second->status().state, "waiting for the lease");
+  EXPECT_EQ(number("SELECT max(batch_id) FROM " + gold("batch")), 1);
+  EXPECT_EQ(bronze::read_statuses(*bronze.store, BronzeFixture::kRoot)->at(0).state, "running");  // the holder's word
+  ASSERT_TRUE(first->drain());
+  run(*second);  // sees the first one's batch
+  next_minute(*second);
+  EXPECT_EQ(second->status().state, "running");
+  EXPECT_EQ(number("SELECT max(batch_id) FROM " + gold("batch")), 2);
+  expect_gold_equals_bronze();
+}
+
+TEST_F(EngineTest, AnEngineOfTheSameDirectoryNeedNotWaitForItsDeadPredecessor) {
+  bronze.commit(some_rows("11:58"), at("12:00:00"));
+  auto first = open();
+  run(*first);
+  auto second = open();
+  bronze.commit(some_rows("12:00"), at("12:01:00"));
+  next_minute(*second);
+  EXPECT_EQ(number("SELECT max(batch_id) FROM " + gold("batch")), 2);
+}
+
+TEST_F(EngineTest, ABatchThatOutlastsItsLeaseIsNotCommitted) {
   auto first = open(*bronze.store, "a"), second = open(*bronze.store, "b");
   bronze.commit(some_rows("11:58"), at("12:00:00"));
-  bool once = false;
   failpoints.on_reach = [&](std::string_view name) {
-    EXPECT_EQ(name, "dashboard.after_range");
-    if (std::exchange(once, true)) return;
-    run(*second);  // commits while the first has fixed its range
+    if (name != "dashboard.after_range") return;
+    failpoints.on_reach = nullptr;
+    EXPECT_FALSE(*second->step());  // sees whose it is
+    bronze.clock.advance(Limits{}.lease + Limits{}.lease_grace);
+    run(*second);
   };
-  run(*first);
-  EXPECT_EQ(failpoints.hits["dashboard.after_range"], 2);
+  const auto fenced = first->step();
+  ASSERT_FALSE(fenced);
+  EXPECT_EQ(fenced.error().kind, base::ErrorKind::kFenced);
+  EXPECT_EQ(number("SELECT count(*) FROM " + gold("batch")), 1);
+  ASSERT_TRUE(second->drain());
+  first = open(*bronze.store, "a");
+  bronze.commit(some_rows("12:00"), at("12:05:00"));
+  next_minute(*first);
+  EXPECT_EQ(number("SELECT max(batch_id) FROM " + gold("batch")), 2);
+  expect_gold_equals_bronze();
+}
+
+TEST_F(EngineTest, TheSecondOfTwoThatCommitFindsItselfOvertaken) {
+  const Limits nobody_waits{.lease = base::Duration(0), .lease_grace = base::Duration(0)};
+  auto first = open(*bronze.store, "a", nobody_waits), second = open(*bronze.store, "b", nobody_waits);
+  bronze.commit(some_rows("11:58"), at("12:00:00"));
+  failpoints.on_reach = [&](std::string_view name) {
+    if (name != "dashboard.before_commit") return;
+    failpoints.on_reach = nullptr;
+    run(*second);
+  };
+  ASSERT_TRUE(first->step());
+  EXPECT_EQ(failpoints.hits["dashboard.before_commit"], 2);
   EXPECT_EQ(number("SELECT count(*) FROM " + gold("batch")), 1);
   bronze.commit(some_rows("12:00"), at("12:01:00"));
-  next_minute(*first);
+  first.reset();
   next_minute(*second);
   EXPECT_EQ(number("SELECT count(*) FROM " + gold("batch")), 2);
   EXPECT_EQ(number("SELECT max(batch_id) FROM " + gold("batch")), 2);
