@@ -14,6 +14,7 @@ import socket
 import sys
 import time
 
+import py4j.protocol
 from headpond_spark import cursor, session
 from headpond_spark.bronze_log import BronzeLog, NewerFormat
 from headpond_spark.gold import Gold, Refused
@@ -60,9 +61,11 @@ class Progress:
         self.published = time.monotonic()
 
 
-def start(spark, job, options, gold, work):
+def start(spark, job, options, log, gold, work):
     place = options.checkpoint or job["dashboard"].get("checkpoints") or f"{job['lake']}/{job['dashboard']['gold']}/_checkpoints"
-    reader = spark.readStream.format("delta").option("ignoreDeletes", "true").option("startingVersion", str(gold.version + 1))
+    # Delta takes no version that is not there yet. Rows of one that gold has are dropped.
+    starting = min(gold.version + 1, log.version)
+    reader = spark.readStream.format("delta").option("ignoreDeletes", "true").option("startingVersion", str(starting))
     if options.max_files:
         reader = reader.option("maxFilesPerTrigger", str(options.max_files))
     rows = reader.load(f"{spark_uri(job['lake'])}/{job['bronze']}")
@@ -71,13 +74,25 @@ def start(spark, job, options, gold, work):
     return writer.trigger(**trigger).start()
 
 
-def follow(query, progress):
+def told_to_stop(spark):
+    """SIGTERM goes to the JVM, which ends its context and takes the query with it."""
+    try:
+        return spark.sparkContext._jsc.sc().isStopped()
+    except Exception:
+        return True
+
+
+def follow(spark, query, progress):
     progress.publish("running", now=True)
-    while query.isActive:
-        query.awaitTermination(1)
-        progress.publish("running")
-    if query.exception():
-        raise query.exception()
+    try:
+        while query.isActive:
+            query.awaitTermination(1)
+            progress.publish("running")
+        if query.exception():
+            raise query.exception()
+    except Exception:
+        if not told_to_stop(spark):
+            raise
     progress.publish("stopped", now=True)
 
 
@@ -99,7 +114,7 @@ def run(options):
             if options.once:
                 return
         work = MicroBatch(job, log, gold, lease)
-        follow(start(spark, job, options, gold, work), Progress(job, objects, log, gold, work))
+        follow(spark, start(spark, job, options, log, gold, work), Progress(job, objects, log, gold, work))
         print(f"dashboard: batch {gold.batch_id}, bronze up to version {log.reached(gold.positions)}", flush=True)
     finally:
         lease.release()
@@ -116,6 +131,8 @@ def main():
         run(parser.parse_args())
     except (Fenced, Refused, Hole, NewerFormat, session.Untested, OSError) as error:
         sys.exit(f"dashboard: {error}")
+    except py4j.protocol.Py4JNetworkError:
+        sys.exit("dashboard: the driver's JVM is gone")
     except Exception as error:  # what foreachBatch raised comes back as text inside Spark's own
         for kind in (Hole, Fenced):
             if f"{kind.__module__}.{kind.__name__}: " in str(error):

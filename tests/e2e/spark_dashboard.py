@@ -1,31 +1,33 @@
 #!/usr/bin/env python3
-"""The dashboard on real Spark, over a folder and over bronze in a real S3 server, held against the definition computed anew.
+"""The dashboard on real Spark, over a folder, held against the definition computed anew; what refuses it; and a branch that moves there and back.
 
-    spark_dashboard.py [--seed N] [--soak]
+    spark_dashboard.py [--seed N]
 
-One random lake (late and future rows, errors, gaps, stalled partitions, a column added, a second generation). From the folder Spark takes it in one
-batch, from S3 a few files at a time. With --soak its driver is ended at each named moment and goes on, now from its checkpoint folder, now from a new
-one, and two drivers start at once. Both gold tables must equal bronze (tests/oracle/gold_equals_bronze.py), and the embedded engine's beside them.
+One random lake (late and future rows, errors, gaps, stalled partitions, a column added, a second generation), taken in one batch. Then a branch goes from the
+embedded engine to a driver that `headpond deploy` starts and `headpond status` shows, and back; each waits for the other's lease. On S3 and under kills: spark_kills.py.
 """
 import argparse
+import contextlib
 import json
 import os
 import pathlib
+import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import deltalake
 import pyarrow.fs
-from harness import ROOT, Failed, check, oracle
+from harness import ROOT, Failed, Up, check, headpond, oracle, wait_until
 
 MAKER = ROOT / "build" / "tests" / "gold_table"
 BUCKET = "acme-lake"
 # A driver here lives for seconds: no time to win back what the second compiler costs.
 SHORT_LIVED = {"SPARK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1", "SPARK_MASTER": "local[1]"}
-MOMENTS = ["gold.in_batch", "gold.before_commit", "gold.after_commit"]
 
 
 def tool(name, *arguments, seconds=300):
@@ -47,14 +49,22 @@ class Driver:
         self.log = log
         with open(log, "w") as out:
             self.process = subprocess.Popen([str(ROOT / "tools" / "spark"), "submit", str(ROOT / "engines" / "spark" / "dashboard.py"), "--job", str(job), "--once",
-                                             *map(str, arguments)], stdout=out, stderr=out, env={**os.environ, **SHORT_LIVED, **env})
+                                             *map(str, arguments)], stdout=out, stderr=out, start_new_session=True, env={**os.environ, **SHORT_LIVED, **env})
 
     def wait(self, seconds=420):
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
-            self.process.kill()
+            self.kill()
             raise Failed(f"the driver did not end within {seconds} s; its last lines:\n{self.tail()}")
+
+    def running(self):
+        return self.process.poll() is None
+
+    def kill(self):
+        """The JVM and its Python, at once."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(30)
 
     def tail(self):
         return "\n".join(line for line in self.log.read_text().splitlines()[-40:] if " WARN " not in line)
@@ -68,10 +78,14 @@ def s3_environment(directory):
     return dict(word.split("=", 1) for word in shlex.split(tool("s3", "env", directory)) if "=" in word)
 
 
+def s3_files(env):
+    return pyarrow.fs.S3FileSystem(endpoint_override=env["AWS_ENDPOINT_URL"].split("//")[1], scheme="http", access_key=env["AWS_ACCESS_KEY_ID"],
+                                   secret_key=env["AWS_SECRET_ACCESS_KEY"], region=env["AWS_REGION"], allow_bucket_creation=True)
+
+
 def upload(lake, env):
     """Through the server, not into its folder: S3A wants the ETag that the server gives."""
-    server = pyarrow.fs.S3FileSystem(endpoint_override=env["AWS_ENDPOINT_URL"].split("//")[1], scheme="http", access_key=env["AWS_ACCESS_KEY_ID"],
-                                     secret_key=env["AWS_SECRET_ACCESS_KEY"], region=env["AWS_REGION"], allow_bucket_creation=True)
+    server = s3_files(env)
     server.create_dir(BUCKET)
     pyarrow.fs.copy_files(str(lake), BUCKET, source_filesystem=pyarrow.fs.LocalFileSystem(), destination_filesystem=server)
 
@@ -82,56 +96,121 @@ def from_folder(work, lake):
     print("folder:", oracle("gold_equals_bronze.py", "--lake", lake, "--branch", "folder").strip().splitlines()[-1])
 
 
-def from_s3(work, lake, env, kills):
-    job = write_job(work / "s3.json", f"s3://{BUCKET}", "bucket")
-    hits = dict.fromkeys(MOMENTS, 0)
-    checkpoint = 0
-    for kill in range(kills):
-        moment = MOMENTS[kill % len(MOMENTS)]
-        if kill % 2 == 1:
-            checkpoint += 1  # a folder Spark has not seen: gold alone says where to go on
-        reached = work / f"reached-{kill}"
-        driver = Driver(job, work / f"s3-{kill}.log", env | {"HEADPOND_FAILPOINT": f"{moment}:2", "HEADPOND_FAILPOINT_LOG": str(reached)}, "--max-files", 9,
-                        "--checkpoint", work / f"checkpoint{checkpoint}")
-        code = driver.wait()
-        names = reached.read_text().split() if reached.exists() else []
-        check(code != 0 and names[-1:] == [moment], f"the driver was to die at {moment}; it ended with {code} behind {names}:\n{driver.tail()}")
-        hits[moment] += 1
-    if kills == 0:
-        Driver(job, work / "s3.log", env, "--max-files", 40).must_end_well()
-        print("s3:", oracle("gold_equals_bronze.py", "--lake", lake, "--branch", "bucket").strip().splitlines()[-1])
-        return
-    # Two at once: one waits for the other's lease, and finds nothing left to do.
-    pair = [Driver(job, work / f"s3-pair{i}.log", env, "--max-files", 40, "--checkpoint", work / f"pair{i}", "--wait-for-lease", 240) for i in range(2)]
-    for driver in pair:
-        driver.must_end_well()
-    print("s3:", oracle("gold_equals_bronze.py", "--lake", lake, "--branch", "bucket").strip().splitlines()[-1])
-    print("ended at", ", ".join(f"{moment} {count}" for moment, count in hits.items()))
-    check(all(hits.values()), "a moment was never reached")
+TOPOLOGY = """\
+version: 1
+name: acme
+source:
+  kafka: {brokers: "127.0.0.1:1", topic: logs, encoding: json, start: earliest}
+consumers:
+  - {name: live-ops, tier: 2, freshness: 5m}
+bronze:
+  location: %(lake)s/bronze/logs
+branches:
+  - {name: moved, kind: dashboard, serves: [live-ops], reads: bronze, rhythm: micro-batch, trigger: 1m, window: 5m, engine: %(engine)s%(spark)s}
+expect: {events_per_day: 50e6, peak_to_mean: 2.5, bytes_per_event: 430, partitions: 4, cores: 2}
+"""
+
+
+class Moved:
+    """One branch that goes from the embedded engine to a deployed Spark driver and back."""
+
+    def __init__(self, work, lake):
+        self.work, self.lake = work, lake
+        for engine, spark in (("embedded", ""), ("spark", ', spark: {master: "local[1]", driver_memory: 1g}')):
+            (work / f"{engine}.yaml").write_text(TOPOLOGY % {"lake": lake, "engine": engine, "spark": spark})
+
+    def status(self):
+        done = headpond("status", "-f", self.work / "spark.yaml", "--json")
+        return {line["branch"]: line for line in json.loads(done.stdout)["branches"]}.get("moved", {})
+
+    def batches(self):
+        return deltalake.DeltaTable(str(self.lake / "gold" / "moved")).to_pyarrow_table(filters=[("kind", "=", "batch")], columns=["batch_id"]).num_rows
+
+    def embedded(self):
+        return Up(self.work / "embedded.yaml", self.work / "embedded.log", "dashboard", arguments=["--data-dir", str(self.work / "state")])
+
+    def deploy(self):
+        return headpond("deploy", "-f", self.work / "spark.yaml", "--branch", "moved", "--out", self.work / "deploy", timeout=300,
+                        env={"JDK_JAVA_OPTIONS": f"{SHORT_LIVED['SPARK_JAVA_OPTIONS']} -XX:+UseSerialGC"})
+
+
+def there_and_back(work, lake):
+    moved = Moved(work, lake)
+    first = moved.embedded()
+    wait_until(lambda: moved.status().get("engine") == "embedded" and moved.status().get("versions_behind") == 0, 120, "the embedded dashboard runs")
+    refused = moved.deploy()
+    check(refused.returncode != 0 and "moved is run by" in refused.stderr and "embedded:" in refused.stderr, f"deploy beside the embedded engine: {refused.stderr}")
+    check(first.terminate() == 0, "the embedded dashboard did not end well")
+    batches = moved.batches()
+    done = moved.deploy()
+    check(done.returncode == 0, f"deploy: {done.stderr}")
+    pid = int(re.search(r"runs as process (\d+)", done.stdout)[1])
+    try:
+        line = moved.status()
+        check((line["engine"], line["verdict"] in ("running", "LATE"), line["versions_behind"]) == ("spark", True, 0), f"status of the deployed branch: {line}")
+        second = moved.embedded()
+        refused = moved.deploy()
+        check(refused.returncode != 0 and "spark:" in refused.stderr and "SIGTERM" in refused.stderr, f"deploy beside a Spark driver: {refused.stderr}")
+        check(second.running() and moved.status()["engine"] == "spark", "the embedded engine did not wait for the lease")
+    except Failed as failed:
+        raise Failed(f"{failed}; the driver's log is in {moved.work / 'deploy'}") from None
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    # The lease is free at once, and the embedded engine goes on from Spark's position.
+    wait_until(lambda: moved.status().get("engine") == "embedded", 60, "the embedded dashboard goes on")
+    check(second.terminate() == 0, "the embedded dashboard did not end well")
+    check(moved.batches() == batches, "moving the branch there and back counted something again")
+    print("moved:", oracle("gold_equals_bronze.py", "--lake", lake, "--branch", "moved").strip().splitlines()[-1])
+
+
+def refused(job, text, **changes):
+    """The driver ends with 1 and one line, before anything is in the lake."""
+    driver = Driver(job, job.with_suffix(".log"), changes.get("env", {}))
+    code = driver.wait()
+    said = [line for line in driver.log.read_text().splitlines() if line.startswith("dashboard: ")]
+    check(code == 1 and len(said) == 1 and text in said[0], f"wanted a refusal with '{text}', got {code}: {said}\n{driver.tail()}")
+
+
+def untested_versions():
+    sys.path.insert(0, str(ROOT / "engines" / "spark"))
+    from headpond_spark import session
+    for what, version in session.TESTED.items():
+        session.require_tested(what, version)
+        try:
+            session.require_tested(what, "9.9.9")
+        except session.Untested as error:
+            check(f"{what} 9.9.9 was not tested with Headpond, {version} was" in str(error), str(error))
+        else:
+            raise Failed(f"{what} 9.9.9 was not refused")
+
+
+def refusals(work, lake):
+    """A version nobody tested; a bronze of a newer format, in its newest version. Nothing of gold is made."""
+    untested_versions()
+    newest = sorted((lake / "bronze/logs/_delta_log").glob("*.json"))[-1]
+    newer = newest.with_name(f"{int(newest.stem) + 1:020d}.json")
+    newer.write_text(json.dumps({"commitInfo": {"timestamp": 0, "headpond": {"format": 2, "needs": "9.0.0"}}}) + "\n")
+    refused(write_job(work / "newer.json", str(lake), "newer"), "has format 2, this engine reads 1; install Headpond 9.0.0 or later")
+    newer.unlink()
+    check(not (lake / "gold" / "newer").exists(), "a refused driver left something in gold")
+    print("refused: an untested Spark or Delta, a bronze of a newer format")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=3)
-    parser.add_argument("--soak", action="store_true")
     options = parser.parse_args()
     tool("spark", "install", seconds=900)
     work = pathlib.Path(tempfile.mkdtemp(prefix="headpond-spark-"))
     try:
         made = subprocess.run([str(MAKER), str(work / "made"), str(options.seed)], capture_output=True, text=True, timeout=240)
         check(made.returncode == 0, f"gold_table: {made.stderr.strip()}")
-        s3 = work / "s3"
-        tool("s3", "install")
-        tool("s3", "start", s3)
-        try:
-            lake = s3 / "data" / BUCKET
-            made_lake, env = work / "made" / "lake", s3_environment(s3)
-            upload(made_lake, env)
-            from_folder(work, made_lake)
-            from_s3(work, lake, env, 12 if options.soak else 0)
-            print("embedded:", oracle("gold_equals_bronze.py", "--lake", made_lake, "--branch", "ops").strip().splitlines()[-1])
-        finally:
-            tool("s3", "stop", s3)
+        lake = work / "made" / "lake"
+        from_folder(work, lake)
+        print("embedded:", oracle("gold_equals_bronze.py", "--lake", lake, "--branch", "ops").strip().splitlines()[-1])
+        refusals(work, lake)
+        there_and_back(work, lake)
         shutil.rmtree(work)
     except Failed as failed:
         sys.exit(f"FAILED (seed {options.seed}, files in {work}): {failed}")
