@@ -37,4 +37,20 @@ class Broker {
   std::string address_;
 };
 
+// An S3 server (tools/s3) with one empty bucket, and this process set up as its client; or none, where it cannot start.
+class S3 {
+ public:
+  S3();
+  ~S3();
+  S3(const S3&) = delete;
+  S3& operator=(const S3&) = delete;
+
+  bool runs() const { return runs_; }
+  std::string location() const { return "s3://bench"; }
+
+ private:
+  TemporaryDirectory directory_;
+  bool runs_ = false;
+};
+
 }  // namespace headpond::bench

@@ -103,11 +103,13 @@ generate::Options options_for(std::int64_t events, base::Micros from, base::Micr
   return options;
 }
 
+std::string json_topology_text(const std::string& brokers, const std::string& topic, const std::string& location) {
+  return "version: 1\nname: bench\nsource:\n  kafka: {brokers: \"" + brokers + "\", topic: " + topic +
+         ", encoding: json}\nconsumers:\n  - {name: on-call, tier: 1, freshness: 30s}\nbronze: {location: \"" + location + "\"}\n";
+}
+
 spec::Topology json_topology(const std::string& brokers, const std::string& topic) {
-  const auto loaded = spec::load("version: 1\nname: bench\nsource:\n  kafka: {brokers: \"" + brokers + "\", topic: " + topic +
-                                     ", encoding: json}\nconsumers:\n  - {name: on-call, tier: 1, freshness: 30s}\n"
-                                     "bronze: {location: lake/bronze}\n",
-                                 "bench.yaml", NoSecrets());
+  const auto loaded = spec::load(json_topology_text(brokers, topic, "lake/bronze"), "bench.yaml", NoSecrets());
   if (loaded.topology) return *loaded.topology;
   for (const auto& issue : loaded.issues) std::fprintf(stderr, "%s: %s\n", spec::to_string(issue.place).c_str(), issue.message.c_str());
   std::exit(2);

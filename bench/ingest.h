@@ -15,7 +15,11 @@ struct StageCosts {
 };
 StageCosts measure_stages(std::int64_t events, Report& report);
 
-// The whole engine against a broker: a real Kafka where tools/kafka and Java are here, else the client's own mock, and says which.
+// The whole engine against a broker: a real Kafka where tools/kafka and Java are here, else the client's own mock, and says which. Every
+// table is held against `headpond audit --deep`; a figure whose table is not clean ends the bench.
 void measure_ingest(std::int64_t events, Report& report);
+
+// The same with one thing changed at a time: partitions, the producer's batches, the store. Only against a real Kafka.
+void measure_ingest_axes(std::int64_t events, Report& report);
 
 }  // namespace headpond::bench

@@ -1,4 +1,5 @@
-// headpond_bench [--out FILE] [--events N] [--seconds N] [--only stages|ingest|branches]: measures, prints, and writes the figures as JSON.
+// headpond_bench [--out FILE] [--events N] [--seconds N] [--only stages|ingest|axes|branches]: measures, prints, and writes the figures as
+// JSON.
 #include <cstdio>
 #include <string>
 #include <string_view>
@@ -14,7 +15,8 @@ int main(int count, char** words) {
   for (int i = 1; i < count; i += 2) {
     const std::string_view word = words[i];
     if (i + 1 == count || (word != "--out" && word != "--events" && word != "--seconds" && word != "--only"))
-      return std::fprintf(stderr, "usage: headpond_bench [--out FILE] [--events N] [--seconds N] [--only stages|ingest|branches]\n"), 2;
+      return std::fprintf(stderr, "usage: headpond_bench [--out FILE] [--events N] [--seconds N] [--only stages|ingest|axes|branches]\n"),
+             2;
     if (word == "--out") out = words[i + 1];
     if (word == "--events") events = std::stoll(words[i + 1]);
     if (word == "--seconds") seconds = std::stoi(words[i + 1]);
@@ -23,6 +25,7 @@ int main(int count, char** words) {
   headpond::bench::Report report;
   if (only == "stages") headpond::bench::measure_stages(events, report);
   if (only.empty() || only == "ingest") headpond::bench::measure_ingest(events, report);
+  if (only.empty() || only == "axes") headpond::bench::measure_ingest_axes(events / 2, report);
   if (only.empty() || only == "branches") headpond::bench::measure_branches(seconds, report);
   report.print();
   if (!out.empty() && !report.write_json(out)) return std::fprintf(stderr, "cannot write %s\n", out.c_str()), 3;
