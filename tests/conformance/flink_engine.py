@@ -6,7 +6,7 @@ import sys
 import dumps
 import recorded
 from embedded import cursor
-from flink import BUCKET, S3, Cluster, tool  # noqa: E402
+from flink_harness import BUCKET, S3, Cluster, tool  # noqa: E402
 from harness import check, headpond, wait_until  # noqa: E402
 
 

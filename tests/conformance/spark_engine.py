@@ -8,7 +8,7 @@ import deltalake
 import dumps
 import oracle
 import recorded
-from flink import BUCKET, S3, tool  # noqa: E402
+from flink_harness import BUCKET, S3, tool  # noqa: E402
 from harness import check
 
 BATCHES = 3
