@@ -5,7 +5,7 @@
            [--docs DIR]
 
 Makes the sources out of the inputs, runs `dbt build` (models, then their tests), and writes PLACE/<table>/*.parquet, then the result. PLACE is a
-directory or s3://…. --docs writes `dbt docs generate`'s site too. --work is scratch: database, warehouse, dbt's target and logs.
+directory or s3://…. --docs writes `dbt docs generate`'s site and the sources' freshness (sources.json) too. --work is scratch: database, warehouse, dbt's target and logs.
 """
 import argparse
 import contextlib
@@ -123,9 +123,10 @@ def main():
     run_dbt(options, inputs["day"], "build")
     engine.write(options.output)
     if options.docs:
+        run_dbt(options, inputs["day"], "source", "freshness")
         run_dbt(options, inputs["day"], "docs", "generate")
         options.docs.mkdir(parents=True, exist_ok=True)
-        for name in ("index.html", "manifest.json", "catalog.json"):
+        for name in ("index.html", "manifest.json", "catalog.json", "sources.json"):
             (options.docs / name).write_bytes((options.work / "target" / name).read_bytes())
     billing.finish(options.result, f"dbt-{options.target}", *engine.versions())
 

@@ -142,7 +142,9 @@ base::Result<std::optional<MadeBy>> ExternalCalculator::calculate(const Calculat
   fs::create_directories(folder.path(), failed);
   if (failed) return base::fail(ErrorKind::kRetry, "cannot create " + folder.path() + ": " + failed.message());
   TRY(const auto staging, Staging::make(what, id));
+  world.failpoints.reach("billing.before_engine");
   TRY_VOID(run(what, folder.path(), staging.place()));
+  world.failpoints.reach("billing.after_engine");
   TRY(auto made_by, read_result(folder.path() + "/result.json", engine_.word));
   TRY_VOID(staging.read(what, engine_.word));
   return made_by;

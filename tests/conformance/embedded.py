@@ -44,14 +44,15 @@ def before_version(lake, version):
         aside.rmdir()
 
 
-def bill_days(topology, lake, facts, environment=None):
-    """The day that retention removes later is billed when it has closed, as a running system would have."""
+def bill_days(topology, lake, facts, environment=None, between=lambda: None):
+    """The day that retention removes later is billed when it has closed, as a running system would have; `between` is called before the other one."""
     def bill(day):
         done = headpond("bill", "run", "-f", topology, "--day", day, env=environment, timeout=480)
         check(done.returncode == 0, f"bill of {day}: {(done.stdout + done.stderr).strip()}")
 
     with before_version(lake, facts["retention_version"]):
         bill(facts["retained_day"])
+    between()
     bill(facts["closed_day"])
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """One recorded lake through every engine: all must give the embedded engine's answers, and the independent definitions'.
 
-    run.py [--full] [--seed N] [--only embedded,cut,flink,spark] [--keep]
+    run.py [--full] [--seed N] [--only embedded,cut,flink,spark,dbt-duckdb,pyspark,dbt-spark] [--keep]
 
 Transitions by identity with their settled fields; gold's rollups, histograms and rolling windows; usage, peaks and invoice lines to the last digit.
 `cut`: the same rows, none of them stalled, in other commits. Engines run one after another. Ends with a table; exit 1 if anything differs.
@@ -17,6 +17,7 @@ import time
 import traceback
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import billing_engines
 import compare
 import dumps
 import embedded
@@ -83,7 +84,8 @@ def cut_answers(work, lake, facts, full):
     return {"pager": (counts, problems)}
 
 
-ENGINES = {"embedded": embedded.answers, "cut": cut_answers, "flink": flink_engine.answers, "spark": spark_engine.answers}
+ENGINES = {"embedded": embedded.answers, "cut": cut_answers, "flink": flink_engine.answers, "spark": spark_engine.answers} | billing_engines.ENGINES
+FULL_ONLY = billing_engines.FULL_ONLY
 
 
 def verdict(name, answers, found, reference, definition):
@@ -128,9 +130,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true", help="22 minutes of event time and more than a million events")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", default=",".join(ENGINES), type=lambda text: text.split(","))
+    parser.add_argument("--only", default=[], type=lambda text: text.split(","), help="default: all; without --full all but " + ", ".join(sorted(FULL_ONLY)))
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
+    options.only = options.only or [name for name in ENGINES if options.full or name not in FULL_ONLY]
     if "embedded" not in options.only:
         options.only.insert(0, "embedded")
     unknown = set(options.only) - set(ENGINES)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """bill_engines.py [--soak]: closed days through every billing engine with the real binary. The same bytes as the embedded engine's and the same digits
-as the oracle's from dbt on DuckDB, dbt on Spark and PySpark; ends of engine and headpond in mid-run; two runs at once; results that are wrong;
-engines that are not there. Needs tools/dbt (exit 3 without it)."""
+as the oracle's from dbt on DuckDB, dbt on Spark and PySpark; two runs at once; ends of the engine and of headpond in mid-run; missed nights; results
+that are wrong; engines that are not there, or not tested. --soak: all days of each, and every planted fault. Needs tools/dbt (exit 3 without it)."""
 import hashlib
 import json
 import os
@@ -111,11 +111,14 @@ def nothing_stored(place):
     check(not left, f"something was written: {left[:5]}")
 
 
-def equal(case, place, what, days=DAYS):
+def equal(case, place, what, days=DAYS, whole=True):
+    """`whole`: nothing else is there either."""
     ours = {name: data for name, data in case.embedded.items() if any(day in name for day in days)}
     theirs = {name: data for name, data in outputs(place / "lake").items() if any(day in name for day in days)}
     differing = sorted(name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name))
     check(not differing and len(ours) == 3 * len(days), f"{what}: not the embedded engine's bytes: {differing}")
+    if not whole:
+        return
     check(not list((place / "lake/billing/bill").glob("_staging/*/*")), f"{what}: staging was left")
     check(not list(place.glob(".headpond/case/bill/run-*")), f"{what}: a run's folder was left")
 
@@ -125,15 +128,19 @@ def same_digits(case, engine, billed_until=None):
     started = time.monotonic()
     done = bill(place, DAYS[-1])
     check(done.returncode == 0, f"{engine}: {done.stderr}")
-    took = time.monotonic() - started
+    right(case, place, engine, engine)
+    print(f"{engine}: the embedded engine's bytes and the oracle's digits ({1 if billed_until else 3} days in {time.monotonic() - started:.0f} s)")
+    return place
+
+
+def right(case, place, what, engine):
+    """All days are billed, the last one by `engine`: the embedded engine's bytes, the oracle's digits, and verified."""
     named = engine_named(place, DAYS[-1])
-    check(named and named["name"] == engine and re.search(r"spark 4\.2\.0|duckdb 1\.5\.5", named["versions"]), f"{engine}: the certificate names {named}")
-    equal(case, place, engine)
+    check(named and named["name"] == engine and re.search(r"spark 4\.2\.0|duckdb 1\.5\.5", named["versions"]), f"{what}: the certificate names {named}")
+    equal(case, place, what)
     harness.oracle("bill_oracle.py", "--lake", place / "lake", "--branch", "bill", "--prices", place / "prices.yaml")
     verified = headpond("bill", "verify", "-f", place / "topology.yaml", "--day", DAYS[-1], "--deep")
-    check(verified.returncode == 0, f"{engine}: {verified.stdout}{verified.stderr}")
-    print(f"{engine}: the embedded engine's bytes and the oracle's digits ({1 if billed_until else 3} days in {took:.0f} s)")
-    return place
+    check(verified.returncode == 0, f"{what}: {verified.stdout}{verified.stderr}")
 
 
 def reproduces(place, case):
@@ -169,7 +176,7 @@ PLANTED = {  # what is changed in a copy of engines/dbt → what refuses it
 def wrong_results(case, soak):
     engines = case.directory / "engines"
     for number, (what, (name, old, new, words)) in enumerate(PLANTED.items()):
-        if not soak and what in ("a byte more", "another day", "a test that fails"):
+        if not soak and what != "rounded up":
             continue
         shutil.rmtree(engines, ignore_errors=True)
         shutil.copytree(ROOT / "engines", engines, ignore=shutil.ignore_patterns("flink", "target", "__pycache__"))
@@ -192,64 +199,64 @@ def not_there(case):
             done = headpond(*command, "-f", place / "topology.yaml", env={"HEADPOND_CACHE": str(empty), "SPARK_HOME": str(empty)}, timeout=60)
             check(done.returncode != 0 and words in done.stderr, f"{engine}: {command}: {done.stdout}{done.stderr}")
         nothing_stored(place)
-    print("engines that are not installed are named, with what mends it, before anything is started")
+    old = case.directory / "old"
+    (old / "bin").mkdir(parents=True)
+    for name, says in {"python": "echo dbt-core 1.8.0", "dbt": "", "bin/spark-submit": "echo '  version 3.5.1'"}.items():
+        (old / name).write_text(f"#!/bin/sh\n{says}\n")
+        (old / name).chmod(0o755)
+    for engine, words in {"dbt-duckdb": "dbt 1.8.0 was not tested with this Headpond; use 1.11.16", "pyspark": "spark 3.5.1 was not tested with this Headpond; use 4.2.0"}.items():
+        place = case.copy("old-" + engine, engine)
+        for command in (["bill", "run", "--day", DAYS[0]], ["up"]):
+            done = headpond(*command, "-f", place / "topology.yaml", env={"HEADPOND_DBT": str(old / "dbt"), "SPARK_HOME": str(old)}, timeout=60)
+            check(done.returncode != 0 and words in done.stderr, f"{engine}: {command}: {done.stdout}{done.stderr}")
+        nothing_stored(place)
+    print("engines that are not installed or not tested are named, with what mends it, before anything is started")
 
 
-def kills(case, count):
-    """The engine, or headpond, ends in mid-run; at the end the bill is as if nothing had happened."""
-    place = case.copy("kills", "dbt-duckdb")
-    for number in range(count):
-        process = start(place, DAYS[0])
-        pid = wait_until(lambda: working(process, place), 120, "the engine is at work")
-        if number % 2 == 0:
-            os.kill(pid, signal.SIGKILL)
-            said = process.communicate(timeout=60)[0]
-            check(process.returncode != 0 and "failed on 2026-11-20 with exit code 137" in said, f"engine killed: exit {process.returncode}: {said}")
-        else:
-            process.kill()
-            process.communicate(timeout=60)
-            wait_until(lambda: not pathlib.Path(f"/proc/{pid}").exists(), 30, "the engine ends with the headpond that started it")
-        check(not (place / "lake/billing/bill/certificates").exists(), "a certificate after a kill")
+def one_at_a_time(case):
+    """In one directory a second run is refused at once; from another machine, or by an engine that is moved there, it is refused by the lease.
+    The first, killed in mid-run with its engine or at a failpoint, is made up for by the next."""
+    place = case.copy("two", "dbt-duckdb")
+    process = start(place, DAYS[0])
+    pid = wait_until(lambda: working(process, place), 120, "the engine is at work")
+    second = bill(place, DAYS[0])
+    check(second.returncode != 0 and "another run is under way in" in second.stderr, f"a second run: {second.stdout}{second.stderr}")
+    elsewhere = ("-f", place / "moved.yaml", "--data-dir", place / "elsewhere")
+    (place / "moved.yaml").write_text(TOPOLOGY.format(engine=ENGINES["embedded"]))
+    third = headpond("bill", "run", *elsewhere, "--day", DAYS[0], env=environment())
+    check(third.returncode != 0 and "branch bill is run by dbt:" in third.stderr, f"a third run: {third.stdout}{third.stderr}")
+    (place / "moved.yaml").write_text(TOPOLOGY.format(engine=ENGINES["pyspark"]))
+    deploy = headpond("deploy", *elsewhere, "--out", place / "out", "--branch", "bill", env=environment())
+    check(deploy.returncode == 1 and "branch bill is run by dbt (lease " in deploy.stderr, f"deploy: {deploy.stdout}{deploy.stderr}")
+    check(engine_of(process) == pid, "the first run ended meanwhile, so nothing was shown")
+    os.kill(pid, signal.SIGKILL)
+    said = process.communicate(timeout=60)[0]
+    check(process.returncode != 0 and "failed on 2026-11-20 with exit code 137" in said, f"engine killed: exit {process.returncode}: {said}")
+    check(not (place / "lake/billing/bill/certificates").exists(), "a certificate after a kill")
     killed = bill(place, DAYS[0], HEADPOND_FAILPOINT="billing.mid:1")
     check(killed.returncode == -9, f"not killed at billing.mid: exit {killed.returncode}: {killed.stderr}")
     done = bill(place, DAYS[0])
     check(done.returncode == 0, f"after the kills: {done.stderr}")
     equal(case, place, "after kills", DAYS[:1])
-    print(f"{count + 1} kills of engine and headpond in turn: then the same bytes")
-
-
-def two_at_once(case):
-    """In one directory the second is refused at once; from another machine it is refused by the lease."""
-    place = case.copy("two", "dbt-duckdb")
-    process = start(place, DAYS[0])
-    wait_until(lambda: working(process, place), 120, "the engine is at work")
-    second = bill(place, DAYS[0])
-    check(second.returncode != 0 and "another run is under way in" in second.stderr, f"a second run: {second.stdout}{second.stderr}")
-    third = headpond("bill", "run", "-f", place / "topology.yaml", "--day", DAYS[0], "--data-dir", place / "elsewhere", env=environment())
-    check(third.returncode != 0 and "branch bill is run by dbt:" in third.stderr, f"a third run: {third.stdout}{third.stderr}")
-    said = process.communicate(timeout=200)[0]
-    check(process.returncode == 0, f"the first run: {said}")
-    equal(case, place, "two at once", DAYS[:1])
-    print("two runs at once: the second is refused, by directory and by lease; the first is whole")
+    print("while one runs: a second run, one elsewhere and a deploy are refused; killed twice, its day comes out the same")
 
 
 def nights(case):
     """`up` makes up missed nights in order; SIGTERM in mid-run ends it and its engine soon; the next `up` goes on."""
-    place = case.copy("nights", "dbt-duckdb")
+    place = case.copy("nights", "dbt-duckdb", DAYS[0])
     certificates = lambda: sorted(p.stem for p in (place / "lake/billing/bill/certificates").glob("*.json"))
     up = harness.Up(place / "topology.yaml", place / "up.log", "billing", env=environment())
-    wait_until(lambda: certificates()[:1] == DAYS[:1], 120, "the first night")
-    pid = wait_until(lambda: next(iter(children(up.process.pid)), None), 60, "the engine of the second night")
+    wait_until(lambda: list(place.glob(".headpond/case/bill/run-*/inputs.json")), 120, "the engine of the second night")
+    pid = wait_until(lambda: next(iter(children(up.process.pid)), None), 60, "its process")
     check(up.terminate(30) == 0, f"up did not end cleanly: {(place / 'up.log').read_text()}")
     wait_until(lambda: not pathlib.Path(f"/proc/{pid}").exists(), 10, "the engine ends with up")
-    closed = certificates()
-    check(closed == DAYS[:len(closed)] and len(closed) < 3, f"closed after the stop: {closed}")
+    check(certificates() == DAYS[:1], f"closed after the stop: {certificates()}")
     up = harness.Up(place / "topology.yaml", place / "up.log", "billing", env=environment())
     wait_until(lambda: certificates() == DAYS, 200, "all missed nights")
     status = wait_until(lambda: harness.statuses(place / "topology.yaml").get("billing"), 30, "a status")
     check(status["engine"] == "dbt", f"the cursor's engine: {status}")
     check(up.terminate(30) == 0, "up did not end cleanly")
-    equal(case, place, "nights")
+    right(case, place, "nights", "dbt-duckdb")
     print("missed nights in order by `up`; SIGTERM stops the engine within seconds and the next start goes on")
 
 
@@ -268,14 +275,14 @@ def main():
     with harness.Workspace() as directory:
         case = Case(directory, int(time.time()) % 100_000)
         not_there(case)
-        place = same_digits(case, "pyspark", None if soak else DAYS[1])
-        reproduces(place, case)
-        same_digits(case, "dbt-duckdb", None if soak else DAYS[1])
-        same_digits(case, "dbt-spark", None if soak else DAYS[1])
+        days = None if soak else DAYS[1]
+        reproduces(same_digits(case, "pyspark", days), case)
+        same_digits(case, "dbt-spark", days)
+        if soak:
+            same_digits(case, "dbt-duckdb")
         wrong_results(case, soak)
-        two_at_once(case)
+        one_at_a_time(case)
         nights(case)
-        kills(case, 12 if soak else 2)
     print("bill engines: embedded, pyspark, dbt-duckdb and dbt-spark bill alike")
     return 0
 
