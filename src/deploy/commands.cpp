@@ -85,7 +85,8 @@ Package dbt_package(const PackageInput& in) {
                 {"--project-dir", in.tools.engines + "/dbt", "--profiles-dir", in.directory, "--target", in.job.branch.dbt.target});
     return Command{.why = why, .environment = {}, .argv = std::move(argv), .log = ""};
   };
-  out.commands.push_back(command("check the project and its profile", {"parse", "--target-path", in.directory + "/target"}));
+  out.commands.push_back(command("check the project and its profile",
+                                 {"parse", "--target-path", in.directory + "/target", "--log-path", in.directory + "/logs"}));
   return out;
 }
 
