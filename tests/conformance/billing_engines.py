@@ -5,7 +5,7 @@ import embedded
 import recorded
 
 SPARK = ', spark: {master: "local[2]", driver_memory: 800m}'
-ENVIRONMENT = {"SPARK_LOCAL_IP": "127.0.0.1"}
+ENVIRONMENT = {"SPARK_LOCAL_IP": "127.0.0.1", "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
 
 
 def engine(name, extra="", one_day_when_small=False):
