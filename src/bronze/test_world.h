@@ -68,6 +68,12 @@ class ForwardingStore : public env::ObjectStore {
   env::MemoryStore inner;
 };
 
+// A store whose conditional writes are not conditional.
+class CarelessStore final : public ForwardingStore {
+ public:
+  base::Result<void> put_if_absent(const std::string& path, std::string_view bytes) override { return inner.put(path, bytes); }
+};
+
 struct TestWorld {
   env::FakeClock clock{base::Micros(kNow)};
   env::SeededRandom random{7};

@@ -11,12 +11,6 @@ using base::ErrorKind;
 using base::Version;
 using testing::TestWorld;
 
-// A store whose conditional writes are not conditional.
-class CarelessStore final : public testing::ForwardingStore {
- public:
-  base::Result<void> put_if_absent(const std::string& path, std::string_view bytes) override { return inner.put(path, bytes); }
-};
-
 class WriterOpenTest : public ::testing::Test {
  protected:
   void refused(ErrorKind kind, const std::string& why) {
@@ -30,7 +24,7 @@ class WriterOpenTest : public ::testing::Test {
 };
 
 TEST_F(WriterOpenTest, RefusesAStoreThatLetsTwoConditionalWritesWin) {
-  CarelessStore store;
+  testing::CarelessStore store;
   const auto writer = Writer::open(world_.spec, {}, {store, world_.clock, world_.random, world_.failpoints});
   ASSERT_FALSE(writer);
   EXPECT_EQ(writer.error().kind, ErrorKind::kInvalid);
