@@ -182,8 +182,10 @@ base::Result<void> Minutes::load(const std::vector<const delta::AddFile*>& files
 
 base::Result<void> Minutes::insert(const std::string& kind, const std::vector<std::string>& files, base::Micros from) {
   const std::string time = kind == "batch" ? "committed_at" : "minute";
-  TRY_VOID(sql_.query("INSERT INTO " + table(kind) + " BY NAME SELECT * REPLACE (" + time + "::TIMESTAMP AS " + time +
-                      ") FROM read_parquet(" + sql::list_literal(files) + ", union_by_name = true, hive_partitioning = false)" +
+  // The log says a file's kind; Spark writes it into the file as well.
+  TRY_VOID(sql_.query("INSERT INTO " + table(kind) + " BY NAME SELECT COLUMNS(lambda c: c NOT IN ('kind', '" + time + "')), " + time +
+                      "::TIMESTAMP AS " + time + " FROM read_parquet(" + sql::list_literal(files) +
+                      ", union_by_name = true, hive_partitioning = false)" +
                       (kind == "batch" ? "" : " WHERE minute >= " + timestamp(from) + "::TIMESTAMPTZ")));
   return {};
 }

@@ -187,6 +187,21 @@ TEST_F(SiteTest, SumsPartialsIntoMinutesAndWindowsOfFive) {
   EXPECT_EQ(d["last_batch"]["id"], 1);
 }
 
+// As Spark writes them: each file has every column, the partition's too, and timestamps without a zone.
+TEST_F(SiteTest, ReadsGoldThatSparkWrote) {
+  const auto by_spark = [](const std::pair<std::string, std::string>& rows, const std::string& times) {
+    return std::pair{rows.first, "SELECT * REPLACE (" + times + "), '" + rows.first + "' AS kind FROM (" + rows.second + ")"};
+  };
+  gold({by_spark(rollup("('12:03', '{\"service\":\"api\"}', 'api', 30, 2)"), "minute::TIMESTAMP AS minute"),
+        by_spark(batch(1, 3), "committed_at::TIMESTAMP AS committed_at")});
+  auto site = open();
+  const auto d = ask(*site, "/api/dashboard");
+  EXPECT_EQ(d["all"]["window"]["n"], 30);
+  EXPECT_EQ(d["late_rows_24h"], 3);
+  EXPECT_EQ(d["last_batch"]["id"], 1);
+  EXPECT_EQ(ask(*site, "/api/dashboard", {{"minutes", "3"}})["groups"][0]["n"], Json({30, 0, 0}));
+}
+
 TEST_F(SiteTest, FollowsNewVersionsAndCountsCompactedFilesOnce) {
   gold({rollup("('12:03', '{\"service\":\"api\"}', 'api', 30, 2)"), batch(1, 0)});
   auto site = open();
