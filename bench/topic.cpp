@@ -69,7 +69,7 @@ IngestCost ingest_cost(const kafka::ClientOptions& client, const Topic& topic, c
   const auto lake = need(env::open_store(location));
   const auto random = env::real_random();
   env::Failpoints failpoints;
-  const ingest::World world{*lake, {.lake = location, .bronze = "bronze"}, clock, *random, failpoints};
+  const ingest::World world{*lake, {.lake = location, .bronze = "bronze"}, clock, *random, failpoints, env::thread_worker};
   const auto n = static_cast<double>(topic.events);
   IngestCost cost;
   cost.cpu_ns = process_cpu_ns([&] {

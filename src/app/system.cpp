@@ -35,8 +35,9 @@ Role::Factory ingest_factory(Session& session, bool accept_loss) {
   return [&session, accept_loss] {
     ingest::Settings settings;
     settings.accept_loss = accept_loss;
-    return adapt(ingest::Engine::open(session.topology,
-                                      {*session.lake, session.paths, *session.clock, *session.random, *session.failpoints}, settings));
+    return adapt(ingest::Engine::open(
+        session.topology, {*session.lake, session.paths, *session.clock, *session.random, *session.failpoints, env::thread_worker},
+        settings));
   };
 }
 

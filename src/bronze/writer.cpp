@@ -1,6 +1,7 @@
 #include "bronze/writer.h"
 
 #include <algorithm>
+#include <atomic>
 #include <optional>
 
 #include "bronze/data_files.h"
@@ -15,6 +16,13 @@ namespace {
 // A commit that loses so often in a row gives up; each loss means that somebody else's commit succeeded.
 constexpr int kPutsMax = 256;
 
+class StagedCut final : public Writer::Cut {
+ public:
+  StagedCut(std::optional<Staged> taken, DataFiles written) : staged(std::move(taken)), files(std::move(written)) {}
+  std::optional<Staged> staged;
+  DataFiles files;
+};
+
 class TableWriter final : public Writer {
  public:
   TableWriter(const TableSpec& spec, const WriterOptions& options, WriterWorld world, delta::Table table, OpenedTable opened)
@@ -28,7 +36,7 @@ class TableWriter final : public Writer {
     const auto tenant =
         std::ranges::find_if(spec_.declared, [](const auto& c) { return c.name == "tenant" && c.type == columns::Type::kString; });
     if (tenant != spec_.declared.end()) tenant_column_ = static_cast<int>(tenant - spec_.declared.begin());
-    reset();
+    begin_files();
   }
 
   const TableClock& table_clock() const override { return clock_; }
@@ -38,7 +46,8 @@ class TableWriter final : public Writer {
   base::Result<void> append(const columns::Batch& batch) override;
   void declare_gap(const std::string& source, base::PartitionId partition, base::Offset first, base::Offset last, const std::string& kind,
                    base::Micros arrival) override;
-  base::Result<CommitResult> commit(const CommitRequest& request) override;
+  std::unique_ptr<Cut> cut() override;
+  base::Result<CommitResult> publish(std::unique_ptr<Cut> cut, const CommitRequest& request) override;
 
  private:
   enum class Outcome { kWon, kLost, kNotThere };
@@ -46,18 +55,18 @@ class TableWriter final : public Writer {
   // What an error leaves half done is discarded with the Writer, never published.
   template <class Result>
   Result or_dead(Result result) {
-    dead_ = dead_ || !result;
+    if (!result) dead_ = true;
     return result;
   }
   base::Result<void> alive() const {
     if (!dead_) return {};
     return base::fail(base::ErrorKind::kRetry, "this writer of " + place_of(table_) + " failed before; open the table again");
   }
-  void reset();
+  void begin_files() { files_.emplace(table_, spec_.declared, options_, world_); }
   Staged& staged(const std::string& source);
-  base::Result<void> make_files_visible();
-  base::Result<CommitResult> publish(const CommitRequest& request);
-  delta::Commit commit_of(const CommitFacts& facts, base::Version version) const;
+  base::Result<void> make_visible(DataFiles& files);
+  base::Result<CommitResult> put(const StagedCut& cut, const CommitRequest& request);
+  delta::Commit commit_of(const StagedCut& cut, const CommitFacts& facts, base::Version version) const;
   base::Result<Outcome> look_at(base::Version version, const std::string& txn_id);
 
   TableSpec spec_;
@@ -68,15 +77,11 @@ class TableWriter final : public Writer {
   delta::Metadata metadata_;
   TableClock clock_;
   int tenant_column_ = -1;
-  bool dead_ = false;
+  std::atomic<bool> dead_ = false;
+  // Of the next cut:
   std::optional<Staged> staged_;
   std::optional<DataFiles> files_;
 };
-
-void TableWriter::reset() {
-  staged_.reset();
-  files_.emplace(table_, spec_.declared, options_, world_);
-}
 
 Staged& TableWriter::staged(const std::string& source) {
   if (!staged_) staged_.emplace(source, tenant_column_);
@@ -96,25 +101,32 @@ void TableWriter::declare_gap(const std::string& source, base::PartitionId parti
   staged(source).add_gap(partition, first, last, kind, arrival);
 }
 
-base::Result<void> TableWriter::make_files_visible() {
-  if (files_->empty()) return {};
-  TRY_VOID(files_->finish());
+std::unique_ptr<Writer::Cut> TableWriter::cut() {
+  auto cut = std::make_unique<StagedCut>(std::move(staged_), std::move(*files_));
+  staged_.reset();
+  begin_files();
+  return cut;
+}
+
+base::Result<void> TableWriter::make_visible(DataFiles& files) {
+  if (files.empty()) return {};
+  TRY_VOID(files.finish());
   world_.failpoints.reach("ingest.before_data_put");
-  TRY_VOID(files_->close());
+  TRY_VOID(files.close());
   world_.failpoints.reach("ingest.after_data_put");
   return {};
 }
 
-delta::Commit TableWriter::commit_of(const CommitFacts& facts, base::Version version) const {
+delta::Commit TableWriter::commit_of(const StagedCut& cut, const CommitFacts& facts, base::Version version) const {
   delta::Commit commit;
   commit.timestamp_ms = world_.clock.now().value() / 1000;
   commit.operation = "STREAMING UPDATE";
   commit.blind_append = true;
   commit.headpond = to_json(facts);
-  if (staged_)
-    for (const auto& [id, rows] : staged_->partitions())
-      commit.txns.push_back({txn_app_id(metadata_.name, {staged_->source(), id}), rows.last.value()});
-  commit.adds = files_->adds(version);
+  if (cut.staged)
+    for (const auto& [id, rows] : cut.staged->partitions())
+      commit.txns.push_back({txn_app_id(metadata_.name, {cut.staged->source(), id}), rows.last.value()});
+  commit.adds = cut.files.adds(version);
   return commit;
 }
 
@@ -142,18 +154,19 @@ base::Result<TableWriter::Outcome> TableWriter::look_at(base::Version version, c
   return Outcome::kLost;
 }
 
-base::Result<CommitResult> TableWriter::publish(const CommitRequest& request) {
+base::Result<CommitResult> TableWriter::put(const StagedCut& cut, const CommitRequest& request) {
+  const auto* const staged = cut.staged ? &*cut.staged : nullptr;
   const auto basis = basis_of(clock_, request.stalled);
   std::string txn_id;
-  if (staged_) {
+  if (staged != nullptr) {
     const auto a = world_.random.next();
     txn_id = delta::make_uuid(a, world_.random.next());
   }
   for (int attempt = 0; attempt < kPutsMax; ++attempt) {
-    TRY(auto facts, facts_on(clock_, staged_ ? &*staged_ : nullptr, request, basis));
+    TRY(auto facts, facts_on(clock_, staged, request, basis));
     if (says_nothing(facts)) return CommitResult{.version = version_};
     const auto version = version_.next();
-    const auto adds = files_->adds(version);
+    const auto adds = cut.files.adds(version);
     for (auto& batch : facts.batches) {
       batch.txn_id = txn_id;
       batch.writer = options_.writer_id;
@@ -163,7 +176,7 @@ base::Result<CommitResult> TableWriter::publish(const CommitRequest& request) {
     if (const auto fold = after.apply(facts); !fold)  // never publish what readers would refuse
       return base::fail(base::ErrorKind::kCorrupt,
                         "this commit would contradict the table: " + fold.error().message + "; please report this");
-    auto put = table_.put(version, commit_of(facts, version));
+    auto put = table_.put(version, commit_of(cut, facts, version));
     world_.failpoints.reach("ingest.after_log_put");
     bool won = put.has_value();
     if (!put) {
@@ -175,19 +188,18 @@ base::Result<CommitResult> TableWriter::publish(const CommitRequest& request) {
     if (!won) continue;
     clock_ = std::move(after);
     version_ = version;
-    return CommitResult{version, staged_rows(), staged_ ? staged_->bytes() : 0, files_->file_bytes()};
+    return CommitResult{version, staged == nullptr ? 0 : staged->rows(), staged == nullptr ? 0 : staged->bytes(), cut.files.file_bytes()};
   }
   return base::fail(base::ErrorKind::kRetry,
                     "the table at " + place_of(table_) + " was committed to by others " + std::to_string(kPutsMax) +
                         " times in a row while this ingester tried; run fewer ingesters or a longer commit_interval");
 }
 
-base::Result<CommitResult> TableWriter::commit(const CommitRequest& request) {
+base::Result<CommitResult> TableWriter::publish(std::unique_ptr<Cut> cut, const CommitRequest& request) {
   TRY_VOID(alive());
-  TRY_VOID(or_dead(make_files_visible()));
-  TRY(const auto result, or_dead(publish(request)));
-  reset();
-  return result;
+  auto& taken = static_cast<StagedCut&>(*cut);
+  TRY_VOID(or_dead(make_visible(taken.files)));
+  return or_dead(put(taken, request));
 }
 
 }  // namespace

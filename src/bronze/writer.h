@@ -6,7 +6,9 @@
 // Requires of the caller: offsets rise within a partition from position + 1 on, every missing one declared by declare_gap(); `arrival`
 // never falls within a partition, nor below the table's clock of it.
 //
-// Threads: one at a time. Two Writers of the same partitions: the slower one is fenced at its next commit.
+// Threads: append(), declare_gap(), cut() and staged_rows() from one; publish(), table_clock() and version() from one, which may be
+// another: so the next commit's rows are encoded while this one's files and log entry are on their way. Two Writers of the same partitions:
+// the slower one is fenced at its next commit.
 #pragma once
 
 #include <memory>
@@ -80,10 +82,20 @@ class Writer {
                            const std::string& kind, base::Micros arrival) = 0;
   virtual std::int64_t staged_rows() const = 0;
 
-  // Publishes all staged rows as one version; with nothing staged, a heartbeat. Clocks whose position is not the table's are left out.
+  // What was staged since the last cut, taken out of the Writer.
+  class Cut {
+   public:
+    virtual ~Cut() = default;
+  };
+  // append() goes on with the next commit's rows at once; this one's are the Cut's.
+  virtual std::unique_ptr<Cut> cut() = 0;
+  // Publishes the Cut's rows as one version; with none, a heartbeat. Clocks whose position is not the table's are left out. Requires: Cuts
+  // in the order in which they were made.
   // Errors: kFenced: not published, another writer owns a partition: discard this Writer, re-read. kUnknown/kRetry: discard, open again
   // (the table tells whether it was published).
-  virtual base::Result<CommitResult> commit(const CommitRequest& request) = 0;
+  virtual base::Result<CommitResult> publish(std::unique_ptr<Cut> cut, const CommitRequest& request) = 0;
+
+  base::Result<CommitResult> commit(const CommitRequest& request) { return publish(cut(), request); }
 };
 
 // Delta fields of a bronze table with these declared columns, in file order (partition column ingest_date last).

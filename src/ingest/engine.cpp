@@ -4,6 +4,7 @@
 #include <map>
 #include <mutex>
 
+#include "ingest/committer.h"
 #include "ingest/config.h"
 #include "ingest/lane.h"
 #include "ingest/meter.h"
@@ -33,13 +34,13 @@ class TopicEngine final : public Engine {
 
  private:
   base::Result<void> check_topic(const std::string& id) const;
-  base::Result<void> name_first_partitions(const kafka::TopicInfo& info);
+  base::Result<void> name_first_partitions(const kafka::TopicInfo& info, bronze::Writer& writer);
   base::Result<std::vector<Partition>> resume(const std::vector<base::PartitionId>& ids);
   base::Result<void> learn(const kafka::TopicInfo& info);
   base::Result<void> look_after_topic();
   void ask_log_ends();
-  base::Result<void> commit();
-  base::Result<bronze::CommitResult> put(bronze::CommitRequest request);
+  base::Result<void> begin_commit();
+  base::Result<void> finish_commit(base::Result<Committer::Done> outcome);
   base::Result<void> adopt_new_partitions();
   std::vector<bronze::Stalled> stalled(bool broker_answers) const;
   void observe_table();
@@ -52,10 +53,13 @@ class TopicEngine final : public Engine {
   Settings settings_;
   std::string source_name_;
   std::string topic_id_;
-  std::unique_ptr<bronze::Writer> writer_;
+  std::unique_ptr<Committer> committer_;  // before the lane, which borrows it
+  bronze::TableClock table_;              // after the last finished commit
+  base::Version version_;
   std::unique_ptr<Lane> lane_;
   TopicTraits traits_;
-  std::vector<base::PartitionId> unnamed_;  // seen at the broker, not in the table yet
+  std::vector<base::PartitionId> unnamed_;    // seen at the broker, not in the table yet
+  std::vector<base::PartitionId> named_now_;  // by the commit under way; ours once it is done
 
   base::Duration next_cut_, next_describe_, next_publish_;
   bool ask_due_ = true;  // once a commit interval
@@ -73,7 +77,7 @@ class TopicEngine final : public Engine {
 };
 
 base::Result<void> TopicEngine::check_topic(const std::string& id) const {
-  const auto& theirs = writer_->table_clock().topic();
+  const auto& theirs = table_.topic();
   if (!theirs) return {};
   const auto mine = topic_of(topology_, id);
   const auto next = std::to_string(theirs->generation + 1);
@@ -102,20 +106,24 @@ base::Result<void> TopicEngine::start(std::unique_ptr<kafka::Source> source) {
   topic_id_ = info.id;
   bronze::WriterOptions options;
   options.writer_id = "ingest-" + std::to_string(world_.random.next() >> 32);
-  TRY(writer_,
+  TRY(auto writer,
       bronze::Writer::open(table_spec(topology_, world_.paths), options, {world_.lake, world_.clock, world_.random, world_.failpoints}));
+  table_ = writer->table_clock();
   TRY_VOID(check_topic(info.id));
   LaneOptions lane_options{
       topology_.source.topic, source_name_, {topology_.bronze.max_future, topology_.bronze.max_clock_error}, settings_.accept_loss};
   lane_ = std::make_unique<Lane>(std::move(lane_options), std::move(source), std::move(decoder), declared_columns(topology_.bronze),
                                  world_.clock);
-  lane_->bind(*writer_);
   const auto now = world_.clock.monotonic();
   next_cut_ = now + topology_.bronze.commit_interval;
   next_describe_ = now + settings_.describe_every;
   next_publish_ = now;
   TRY_VOID(learn(info));
-  TRY_VOID(name_first_partitions(info));
+  TRY_VOID(name_first_partitions(info, *writer));
+  table_ = writer->table_clock();
+  version_ = writer->version();
+  committer_ = std::make_unique<Committer>(std::move(writer), declared_columns(topology_.bronze), world_.workers, world_.clock);
+  lane_->bind(*committer_);
   std::vector<base::PartitionId> ids;
   for (const auto& partition : info.partitions) ids.push_back(partition.id);
   unnamed_.clear();
@@ -128,14 +136,14 @@ base::Result<void> TopicEngine::start(std::unique_ptr<kafka::Source> source) {
 }
 
 // The first commit of a generation names topic and partitions; where reading starts at the end, it also says what lies before.
-base::Result<void> TopicEngine::name_first_partitions(const kafka::TopicInfo& info) {
+base::Result<void> TopicEngine::name_first_partitions(const kafka::TopicInfo& info, bronze::Writer& writer) {
   bronze::CommitRequest request;
   request.topic = topic_of(topology_, topic_id_);
   request.topic->log_append_time = info.log_append_time;
   std::vector<base::PartitionId> fresh;
   for (const auto& partition : info.partitions) {
     request.partitions.push_back(in_source(partition.id));
-    if (!writer_->table_clock().partitions().contains(in_source(partition.id))) fresh.push_back(partition.id);
+    if (!table_.partitions().contains(in_source(partition.id))) fresh.push_back(partition.id);
   }
   const bool first = fresh.size() == info.partitions.size();
   if (first && topology_.source.start == spec::StartAt::kLatest) {
@@ -143,11 +151,11 @@ base::Result<void> TopicEngine::name_first_partitions(const kafka::TopicInfo& in
     TRY(const auto ends, lane_->source().log_ends(fresh));
     for (const auto& [id, end] : ends) {
       if (end.value() == 0) continue;
-      writer_->declare_gap(source_name_, id, base::Offset(0), end.prev(), "before start", proven);
+      writer.declare_gap(source_name_, id, base::Offset(0), end.prev(), "before start", proven);
       request.clocks.push_back({in_source(id), proven, end.prev()});
     }
   }
-  TRY(const auto committed, writer_->commit(request));
+  TRY(const auto committed, writer.commit(request));
   static_cast<void>(committed);
   return {};
 }
@@ -157,7 +165,7 @@ base::Result<std::vector<Partition>> TopicEngine::resume(const std::vector<base:
   std::vector<Partition> partitions;
   std::vector<base::PartitionId> untouched;
   for (const auto id : ids) {
-    const auto& table = writer_->table_clock().partitions().at(in_source(id));
+    const auto& table = table_.partitions().at(in_source(id));
     Partition partition;
     partition.id = id;
     partition.next = table.position.value() + 1;
@@ -193,7 +201,8 @@ base::Result<void> TopicEngine::learn(const kafka::TopicInfo& info) {
     auto& known = lane_->partitions();
     if (index < known.size() && known[index].owned) {
       known[index].has_leader = partition.has_leader;
-    } else if (std::find(unnamed_.begin(), unnamed_.end(), partition.id) == unnamed_.end()) {
+    } else if (std::ranges::find(unnamed_, partition.id) == unnamed_.end() &&
+               std::ranges::find(named_now_, partition.id) == named_now_.end()) {
       unnamed_.push_back(partition.id);
     }
   }
@@ -244,7 +253,11 @@ base::Result<bool> TopicEngine::step() {
   TRY_VOID(look_after_topic());
   const auto wait = std::clamp(next_cut_ - now, base::Duration(0), settings_.poll);
   TRY(const bool more, lane_->pump(wait));
-  if (world_.clock.monotonic() >= next_cut_) TRY_VOID(commit());
+  if (auto outcome = committer_->take()) TRY_VOID(finish_commit(std::move(*outcome)));
+  if (world_.clock.monotonic() >= next_cut_ && !committer_->committing()) {
+    TRY_VOID(begin_commit());
+    if (auto outcome = committer_->take()) TRY_VOID(finish_commit(std::move(*outcome)));
+  }
   return more;
 }
 
@@ -260,18 +273,7 @@ std::vector<bronze::Stalled> TopicEngine::stalled(bool broker_answers) const {
   return found;
 }
 
-base::Result<bronze::CommitResult> TopicEngine::put(bronze::CommitRequest request) {
-  for (auto& partition : lane_->partitions()) {
-    if (partition.epoch_changed) request.leader_epochs.emplace_back(in_source(partition.id), partition.leader_epoch);
-  }
-  const auto begin = world_.clock.monotonic();
-  TRY(const auto result, writer_->commit(request));
-  commit_ms_ = (world_.clock.monotonic() - begin).to_seconds() * 1000;
-  for (auto& partition : lane_->partitions()) partition.epoch_changed = false;
-  return result;
-}
-
-base::Result<void> TopicEngine::commit() {
+base::Result<void> TopicEngine::begin_commit() {
   TRY_VOID(lane_->flush());
   // The cut: clocks are fixed before any further row is stamped, so that no later arrival is below them.
   bronze::CommitRequest request;
@@ -279,10 +281,21 @@ base::Result<void> TopicEngine::commit() {
   log_ends_.clear();
   ask_due_ = true;
   request.stalled = stalled(broker_answers_);
-  for (const auto id : unnamed_) request.partitions.push_back(in_source(id));
-  TRY_VOID(put(std::move(request)));
-  const auto now = world_.clock.monotonic();
-  next_cut_ = std::max(next_cut_ + topology_.bronze.commit_interval, now);
+  named_now_ = std::exchange(unnamed_, {});
+  for (const auto id : named_now_) request.partitions.push_back(in_source(id));
+  for (auto& partition : lane_->partitions()) {
+    if (std::exchange(partition.epoch_changed, false)) request.leader_epochs.emplace_back(in_source(partition.id), partition.leader_epoch);
+  }
+  next_cut_ = std::max(next_cut_ + topology_.bronze.commit_interval, world_.clock.monotonic());
+  committer_->commit(std::move(request));
+  return {};
+}
+
+base::Result<void> TopicEngine::finish_commit(base::Result<Committer::Done> outcome) {
+  TRY(auto done, std::move(outcome));
+  table_ = std::move(done.table);
+  version_ = done.result.version;
+  commit_ms_ = done.ms;
   observe_table();
   publish_group_offsets();
   TRY_VOID(adopt_new_partitions());
@@ -291,9 +304,8 @@ base::Result<void> TopicEngine::commit() {
 }
 
 base::Result<void> TopicEngine::adopt_new_partitions() {
-  if (unnamed_.empty()) return {};
-  TRY(auto partitions, resume(unnamed_));
-  unnamed_.clear();
+  if (named_now_.empty()) return {};
+  TRY(auto partitions, resume(std::exchange(named_now_, {})));
   return lane_->own(std::move(partitions));
 }
 
@@ -301,15 +313,19 @@ void TopicEngine::observe_table() {
   const auto now = world_.clock.monotonic();
   for (auto& partition : lane_->partitions()) {
     if (!partition.owned) continue;
-    const auto table = writer_->table_clock().partitions().find(in_source(partition.id));
-    if (table != writer_->table_clock().partitions().end()) observe(partition, table->second, now);
+    const auto table = table_.partitions().find(in_source(partition.id));
+    if (table != table_.partitions().end()) observe(partition, table->second, now);
   }
 }
 
+// What is in the table, not what has been read beyond it.
 void TopicEngine::publish_group_offsets() {
   std::vector<kafka::Assignment> next;
   for (const auto& partition : lane_->partitions()) {
-    if (partition.owned && partition.next > 0) next.push_back({partition.id, base::Offset(partition.next)});
+    if (!partition.owned) continue;
+    const auto table = table_.partitions().find(in_source(partition.id));
+    if (table != table_.partitions().end() && table->second.position.value() >= 0)
+      next.push_back({partition.id, table->second.position.next()});
   }
   lane_->source().publish_group_offsets(next);
 }
@@ -325,8 +341,8 @@ void TopicEngine::refresh_status() {
     if (!partition.owned) continue;
     ++partitions;
     lag += static_cast<double>(std::max<std::int64_t>(0, partition.log_end - partition.next));
-    const auto table = writer_->table_clock().partitions().find(in_source(partition.id));
-    if (table == writer_->table_clock().partitions().end() || !table->second.stalled) continue;
+    const auto table = table_.partitions().find(in_source(partition.id));
+    if (table == table_.partitions().end() || !table->second.stalled) continue;
     ++stalled_partitions;
     if (message.empty()) message = "partition " + std::to_string(partition.id.value()) + " is stalled: " + *table->second.stalled;
   }
@@ -338,9 +354,9 @@ void TopicEngine::refresh_status() {
   status.engine = "embedded";
   status.state = state_;
   status.message = std::move(message);
-  status.version = status.durable_version = writer_->version();
+  status.version = status.durable_version = version_;
   status.updated_at = world_.clock.now();
-  status.complete_until = writer_->table_clock().smallest_unstalled();
+  status.complete_until = table_.smallest_unstalled();
   status.figures = {{"rows_per_s", meter_.rows_per_s()},
                     {"bytes_per_s", meter_.bytes_per_s()},
                     {"kafka_lag", lag},
@@ -363,7 +379,9 @@ void TopicEngine::refresh_status() {
 }
 
 base::Result<void> TopicEngine::drain() {
-  TRY_VOID(commit());
+  if (committer_->committing()) TRY_VOID(finish_commit(committer_->wait()));
+  TRY_VOID(begin_commit());
+  TRY_VOID(finish_commit(committer_->wait()));
   next_publish_ = base::Duration(0);
   state_ = "stopped";
   refresh_status();

@@ -18,6 +18,7 @@
 #include "env/clock.h"
 #include "env/failpoints.h"
 #include "env/object_store.h"
+#include "env/worker.h"
 #include "kafka/source.h"
 #include "spec/topology.h"
 
@@ -30,6 +31,7 @@ struct World {
   env::Clock& clock;
   env::Random& random;
   env::Failpoints& failpoints;
+  env::Workers workers = {};  // two are taken, for encoding and for publishing; empty: everything happens inside step()
 };
 
 struct Settings {
@@ -50,10 +52,11 @@ class Engine {
                                                          Settings settings = {});
   virtual ~Engine() = default;
 
-  // Takes in what has arrived, a batch at most, and commits when the interval is over. True: there was something.
+  // Takes in what has arrived, a batch at most, begins a commit when the interval is over and the one before is done, and looks how that
+  // goes. True: there was something.
   // Errors: kFenced, kUnknown, kRetry: discard this engine, open again: the table tells where to go on. kInvalid, kCorrupt: stop.
   virtual base::Result<bool> step() = 0;
-  // Commits what was taken in.
+  // Commits what was taken in, and waits for it.
   virtual base::Result<void> drain() = 0;
   // `complete_until` is the smallest clock. Figures: rows_per_s, bytes_per_s, kafka_lag, rows, errors, type_mismatches, future_ts,
   // future_timestamps, stalled_partitions, partitions, commit_ms.

@@ -72,9 +72,7 @@ base::Result<bool> Lane::pump(base::Duration timeout) {
 
 base::Result<void> Lane::flush() {
   if (batch_.empty()) return {};
-  TRY_VOID(writer_->append(batch_));
-  batch_.reset();
-  return {};
+  return committer_->append(batch_);
 }
 
 bool Lane::take(const kafka::Record& record) {
@@ -175,7 +173,7 @@ void Lane::declare_initial_gap(Partition& partition, base::Micros arrival) {
 }
 
 void Lane::declare(Partition& partition, std::int64_t first, std::int64_t last, const std::string& kind, base::Micros arrival) {
-  writer_->declare_gap(options_.source, partition.id, base::Offset(first), base::Offset(last), kind, arrival);
+  committer_->declare_gap(options_.source, partition.id, base::Offset(first), base::Offset(last), kind, arrival);
 }
 
 void Lane::hear(const kafka::PartitionEvent& event) {

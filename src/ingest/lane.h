@@ -1,4 +1,4 @@
-// One lane: a consumer, its partitions, a decoder and the batch they fill, alone. Stamps rows and hands full batches to the table's writer.
+// One lane: a consumer, its partitions, a decoder and the batch they fill, alone. Stamps rows and hands full batches to the committer.
 //
 // Ingest runs L lanes over disjoint partitions; all lanes' rows form one commit, and cut() fixes what of a lane belongs to it.
 // Threads: one at a time.
@@ -11,10 +11,10 @@
 #include <vector>
 
 #include "base/result.h"
-#include "bronze/writer.h"
 #include "columns/batch.h"
 #include "decode/decoder.h"
 #include "env/clock.h"
+#include "ingest/committer.h"
 #include "ingest/gap_judge.h"
 #include "ingest/partition.h"
 #include "kafka/source.h"
@@ -41,16 +41,16 @@ class Lane {
   Lane(LaneOptions options, std::unique_ptr<kafka::Source> source, std::unique_ptr<decode::Decoder> decoder,
        const std::vector<columns::ColumnSpec>& declared, env::Clock& clock);
 
-  // Rows go to `writer` (borrowed) from now on.
-  void bind(bronze::Writer& writer) { writer_ = &writer; }
+  // Rows go to `committer` (borrowed) from now on.
+  void bind(Committer& committer) { committer_ = &committer; }
   void know(const TopicTraits& topic) { topic_ = topic; }
   // Takes partitions over at the given state and starts to fetch them.
   base::Result<void> own(std::vector<Partition> partitions);
 
   // Hands over what has arrived, a batch at most. True: there was something.
-  // Errors: the writer's. kInvalid: records are missing or the topic is another one (see message).
+  // Errors: the committer's. kInvalid: records are missing or the topic is another one (see message).
   base::Result<bool> pump(base::Duration timeout);
-  // Everything stamped so far is with the writer.
+  // Everything stamped so far is with the committer.
   base::Result<void> flush();
 
   // What a commit made now may say about the partitions. Requires flush(). `ends` are answers to a question sent at `asked_at`.
@@ -83,7 +83,7 @@ class Lane {
   std::unique_ptr<kafka::Source> source_;
   std::unique_ptr<decode::Decoder> decoder_;
   env::Clock& clock_;
-  bronze::Writer* writer_ = nullptr;
+  Committer* committer_ = nullptr;
   columns::Batch batch_;
   TopicTraits topic_;
   std::vector<Partition> partitions_;

@@ -1,0 +1,80 @@
+// Between a lane and the table: takes full batches and cuts, and has them encoded, uploaded and published while the lane goes on.
+//
+//   committer.append(batch);              // batch is an empty one now
+//   committer.commit(request);            // what was appended so far becomes one version …
+//   …append() more: it belongs to the next commit…
+//   if (auto done = committer.take()) …   // … and here is how that went
+//
+// Rows are encoded by one worker, files and log entry go out by another: a slow store delays its commit, not the reading of the topic.
+// Bounded: append() waits while kBatches batches are waiting to be encoded; one commit at a time is under way.
+//
+// Threads: one at a time (beside its own workers).
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "bronze/writer.h"
+#include "columns/batch.h"
+#include "env/clock.h"
+#include "env/worker.h"
+
+namespace headpond::ingest {
+
+class Committer {
+ public:
+  static constexpr std::size_t kBatches = 2;  // waiting or being encoded, beside the one the lane fills
+
+  struct Done {
+    bronze::CommitResult result;
+    bronze::TableClock table;  // as of that version
+    double ms = 0;             // from commit() on
+  };
+
+  // `declared`: of the batches. Borrows `clock`. An empty `workers` runs everything at once on the caller's thread.
+  Committer(std::unique_ptr<bronze::Writer> writer, const std::vector<columns::ColumnSpec>& declared, const env::Workers& workers,
+            env::Clock& clock);
+  // Ends what is under way; what was not committed is gone.
+  ~Committer();
+
+  // Takes the rows: `batch` is empty afterwards, its source kept. Errors: of an earlier task; discard the object.
+  base::Result<void> append(columns::Batch& batch);
+  // As bronze::Writer's, in order with append().
+  void declare_gap(const std::string& source, base::PartitionId partition, base::Offset first, base::Offset last, const std::string& kind,
+                   base::Micros arrival);
+
+  // Requires: none is under way.
+  void commit(bronze::CommitRequest request);
+  bool committing() const { return committing_; }
+  // The outcome of commit(), once. None: still under way, or there is none. Errors: the writer's; discard the object.
+  std::optional<base::Result<Done>> take();
+  // The same, waiting for it. Requires: one is under way.
+  base::Result<Done> wait();
+
+ private:
+  void encode(columns::Batch batch);
+  void publish(std::unique_ptr<bronze::Writer::Cut> cut, const bronze::CommitRequest& request);
+  std::optional<base::Error> failure() const;
+  void finish(base::Result<Done> outcome);
+
+  env::Clock& clock_;
+  std::unique_ptr<bronze::Writer> writer_;
+  bool committing_ = false;  // the caller's
+
+  mutable std::mutex mutex_;  // all below
+  std::condition_variable changed_;
+  std::vector<columns::Batch> free_;
+  std::optional<base::Error> failure_;  // the first
+  std::optional<base::Result<Done>> done_;
+  base::Duration asked_at_;
+
+  // The encoder posts to the publisher, so it ends first.
+  std::unique_ptr<env::Worker> publisher_, encoder_;
+};
+
+}  // namespace headpond::ingest

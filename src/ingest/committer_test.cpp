@@ -1,0 +1,175 @@
+#include "ingest/committer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <future>
+#include <thread>
+
+#include "env/fake.h"
+
+namespace headpond::ingest {
+namespace {
+
+using testing::ElementsAre;
+
+const std::vector<columns::ColumnSpec> kDeclared = {{"tenant", columns::Type::kString}};
+
+// Notes what it is asked for; publishing waits until it may, and fails where it is told to.
+class FakeWriter final : public bronze::Writer {
+ public:
+  struct Notes {
+    std::mutex mutex;
+    std::vector<std::string> calls;
+    std::promise<void> release;
+    std::shared_future<void> released = release.get_future().share();
+    std::atomic<bool> append_fails = false, publish_fails = false;
+    std::atomic<std::int64_t> appended = 0;
+  };
+  explicit FakeWriter(Notes& notes) : notes_(notes) {}
+
+  const bronze::TableClock& table_clock() const override { return clock_; }
+  base::Version version() const override { return version_; }
+  std::int64_t staged_rows() const override { return rows_; }
+  base::Result<void> append(const columns::Batch& batch) override {
+    if (notes_.append_fails) return base::fail(base::ErrorKind::kRetry, "the store is full");
+    rows_ += static_cast<std::int64_t>(batch.rows());
+    note("append " + std::to_string(batch.kafka_offset[0]));
+    ++notes_.appended;
+    return {};
+  }
+  void declare_gap(const std::string&, base::PartitionId, base::Offset first, base::Offset, const std::string&, base::Micros) override {
+    note("gap " + std::to_string(first.value()));
+  }
+  std::unique_ptr<Cut> cut() override {
+    auto cut = std::make_unique<Rows>();
+    cut->rows = std::exchange(rows_, 0);
+    note("cut");
+    return cut;
+  }
+  base::Result<bronze::CommitResult> publish(std::unique_ptr<Cut> cut, const bronze::CommitRequest&) override {
+    notes_.released.wait();
+    if (notes_.publish_fails) return base::fail(base::ErrorKind::kFenced, "another writer owns partition 0");
+    version_ = version_.next();
+    return bronze::CommitResult{version_, static_cast<Rows&>(*cut).rows};
+  }
+
+ private:
+  struct Rows final : Cut {
+    std::int64_t rows = 0;
+  };
+  void note(std::string call) {
+    const std::lock_guard lock(notes_.mutex);
+    notes_.calls.push_back(std::move(call));
+  }
+  Notes& notes_;
+  bronze::TableClock clock_;
+  base::Version version_{0};
+  std::int64_t rows_ = 0;
+};
+
+class CommitterTest : public testing::Test {
+ protected:
+  std::unique_ptr<Committer> committer(const env::Workers& workers) {
+    return std::make_unique<Committer>(std::make_unique<FakeWriter>(notes_), kDeclared, workers, clock_);
+  }
+  columns::Batch& filled(std::int64_t offset) {
+    const auto row = batch_.begin_row("{}");
+    batch_.kafka_offset[row.index] = offset;
+    return batch_;
+  }
+  std::vector<std::string> calls() {
+    const std::lock_guard lock(notes_.mutex);
+    return notes_.calls;
+  }
+  // Until `there` holds, at most 20 s.
+  template <class Condition>
+  bool reached(Condition there) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (!there())
+      if (std::chrono::steady_clock::now() > deadline) return false;
+    return true;
+  }
+
+  env::FakeClock clock_;
+  FakeWriter::Notes notes_;
+  columns::Batch batch_{kDeclared};
+};
+
+TEST_F(CommitterTest, WithoutWorkersEverythingIsDoneAtOnceAndInOrder) {
+  notes_.release.set_value();
+  auto c = committer({});
+  batch_.source = "logs@0";
+  ASSERT_TRUE(c->append(filled(0)));
+  EXPECT_TRUE(batch_.empty());
+  EXPECT_EQ(batch_.source, "logs@0");
+  c->declare_gap("logs@0", base::PartitionId(0), base::Offset(1), base::Offset(1), "control", {});
+  ASSERT_TRUE(c->append(filled(2)));
+  EXPECT_FALSE(c->take());
+  c->commit({});
+  const auto done = c->take();
+  ASSERT_TRUE(done && *done);
+  EXPECT_EQ((*done)->result.rows, 2);
+  EXPECT_FALSE(c->committing());
+  EXPECT_THAT(calls(), ElementsAre("append 0", "gap 1", "append 2", "cut"));
+}
+
+TEST_F(CommitterTest, RowsGoOnBeingEncodedWhileACommitIsUnderWay) {
+  auto c = committer(env::thread_worker);
+  ASSERT_TRUE(c->append(filled(0)));
+  c->commit({});
+  // More than the batches that may wait: they can only go in because they are encoded meanwhile.
+  for (std::int64_t i = 1; i <= 8; ++i) ASSERT_TRUE(c->append(filled(i)));
+  ASSERT_TRUE(reached([&] { return notes_.appended == 9; }));
+  EXPECT_FALSE(c->take());  // the store has not answered
+  EXPECT_TRUE(c->committing());
+  notes_.release.set_value();
+  const auto first = c->wait();
+  ASSERT_TRUE(first);
+  EXPECT_EQ(first->result.rows, 1);
+  c->commit({});
+  const auto second = c->wait();
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->result.rows, 8);
+  EXPECT_EQ(second->result.version, base::Version(2));
+}
+
+TEST_F(CommitterTest, AFailedCommitIsToldAndNothingGoesInAfterIt) {
+  notes_.publish_fails = true;
+  notes_.release.set_value();
+  auto c = committer(env::thread_worker);
+  c->commit({});
+  const auto done = c->wait();
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().kind, base::ErrorKind::kFenced);
+  const auto appended = c->append(filled(0));
+  ASSERT_FALSE(appended);
+  EXPECT_EQ(appended.error().kind, base::ErrorKind::kFenced);
+}
+
+TEST_F(CommitterTest, ARowThatCannotBeEncodedFailsTheCommitBehindIt) {
+  notes_.append_fails = true;
+  notes_.release.set_value();
+  auto c = committer(env::thread_worker);
+  ASSERT_TRUE(c->append(filled(0)));
+  c->commit({});
+  const auto done = c->wait();
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().message, "the store is full");
+}
+
+TEST_F(CommitterTest, EndsWithACommitUnderWayAndBatchesWaiting) {
+  auto c = committer(env::thread_worker);
+  ASSERT_TRUE(c->append(filled(0)));
+  c->commit({});
+  ASSERT_TRUE(c->append(filled(1)));
+  std::thread later([&] { notes_.release.set_value(); });
+  c.reset();
+  later.join();
+  EXPECT_LE(calls().size(), 3u);
+}
+
+}  // namespace
+}  // namespace headpond::ingest
