@@ -28,6 +28,7 @@ bench: build
 	@build/bench/headpond_bench --out build/bench.json
 	@for store in directory s3 "s3 --put-ms 80"; do $(PYTHON) bench/readable.py --store $$store; done
 	@$(PYTHON) tests/rules_jni.py --calls 50000
+	@$(PYTHON) bench/spark_minute.py
 
 soak: build
 	@tests/run --soak

@@ -148,11 +148,22 @@ void measure_billing(FullLoad& load, int seconds, double floor, const spec::Topo
               .goal = 50e9 / (16 * 7200.0)});
 }
 
+constexpr const char* kNoon = "2026-11-24T12:00:00Z";
+
 }  // namespace
+
+void measure_minute(const std::string& directory, int seconds, Report& report) {
+  FullLoad load(*base::parse_rfc3339(kNoon), directory);
+  for (int second = 0; second < seconds; ++second) {
+    load.append_second();
+    load.commit();
+  }
+  measure_dashboard(load, seconds, group_by_floor(load), laptop(), report);
+}
 
 void measure_branches(int seconds, Report& report) {
   const auto topology = laptop();
-  FullLoad load(*base::parse_rfc3339("2026-11-24T12:00:00Z"));
+  FullLoad load(*base::parse_rfc3339(kNoon));
   measure_pager(load, seconds, topology, report);
   const auto floor = group_by_floor(load);
   measure_dashboard(load, seconds, floor, topology, report);

@@ -48,8 +48,12 @@ std::size_t index_of(const std::vector<columns::ColumnSpec>& declared, std::stri
 
 }  // namespace
 
-FullLoad::FullLoad(base::Micros start)
-    : clock_(start), store_(need(env::open_local_store(directory_.path() + "/lake"))), random_(env::real_random()) {
+FullLoad::FullLoad(base::Micros start, std::string directory)
+    : temporary_(directory.empty() ? std::make_unique<TemporaryDirectory>() : nullptr),
+      directory_(temporary_ ? temporary_->path() : std::move(directory)),
+      clock_(start),
+      store_(need(env::open_local_store(paths().lake))),
+      random_(env::real_random()) {
   const auto columns = default_columns();
   declared_ = columns.declared;
   need(make_batches(options_for(kRowsPerSecond, start, start + base::kSecond), columns, [&](columns::Batch& batch) -> base::Result<void> {

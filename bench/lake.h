@@ -34,7 +34,8 @@ class FullLoad {
  public:
   static constexpr std::int64_t kRowsPerSecond = 580'000;
 
-  explicit FullLoad(base::Micros start);
+  // Below `directory`, where it stays; empty: a temporary one, removed with this.
+  explicit FullLoad(base::Micros start, std::string directory = "");
 
   // Stages the next second's rows. Then commit() publishes them, with clocks at the second's end, where the load's time then stands.
   void append_second();
@@ -46,14 +47,15 @@ class FullLoad {
   env::ObjectStore& store() { return *store_; }
   env::Random& random() { return *random_; }
   env::Failpoints& failpoints() { return failpoints_; }
-  spec::LakePaths paths() const { return {.lake = directory_.path() + "/lake", .bronze = "bronze"}; }
-  std::string scratch(const std::string& name) const { return directory_.path() + "/" + name; }
+  spec::LakePaths paths() const { return {.lake = directory_ + "/lake", .bronze = "bronze"}; }
+  std::string scratch(const std::string& name) const { return directory_ + "/" + name; }
   std::vector<std::string> data_files() const;
 
  private:
   void shift(columns::Batch& batch);
 
-  TemporaryDirectory directory_;
+  std::unique_ptr<TemporaryDirectory> temporary_;
+  std::string directory_;
   LoadClock clock_;
   std::unique_ptr<env::ObjectStore> store_;
   std::unique_ptr<env::Random> random_;

@@ -79,8 +79,8 @@ def merge(rows, by, sums):
     return [dict(zip(by, key)) | {name: figure(v) for name, v in zip(sums, total)} for key, total in out.items()]
 
 
-def gold(directory, lake):
-    table = deltalake.DeltaTable(str(pathlib.Path(lake, "gold", recorded.DASHBOARD)))
+def gold(directory, lake, branch=recorded.DASHBOARD):
+    table = deltalake.DeltaTable(str(pathlib.Path(lake, "gold", branch)))
     kinds = collections.defaultdict(list)
     for row in table.to_pyarrow_table().to_pylist():
         row["original"] = row["key"]
