@@ -177,7 +177,11 @@ std::vector<std::unique_ptr<PageColumn>> bronze_columns(const std::vector<column
   std::vector<std::unique_ptr<PageColumn>> columns;
   columns.push_back(required("ts", kTimestamp, false, &Batch::ts));
   columns.push_back(required("arrival", kTimestamp, false, &Batch::arrival));
-  for (std::size_t i = 0; i < specs.size(); ++i) columns.push_back(declared(specs[i], i));
+  const auto add = [&](bool cold) {
+    for (std::size_t i = 0; i < specs.size(); ++i)
+      if (specs[i].cold == cold) columns.push_back(declared(specs[i], i));
+  };
+  add(false);
   columns.push_back(required("bytes", kPlainType, false, &Batch::bytes));
   columns.push_back(source_column());
   columns.push_back(required("kafka_partition", kPlainType, true, &Batch::kafka_partition));
@@ -187,6 +191,7 @@ std::vector<std::unique_ptr<PageColumn>> bronze_columns(const std::vector<column
   columns.push_back(kafka_timestamp_column());
   columns.push_back(views("kafka_key", kPlainType, &Batch::kafka_key));
   columns.push_back(views("kafka_headers", kText, &Batch::kafka_headers));
+  add(true);
   columns.push_back(views("error", kText, &Batch::error));
   columns.push_back(std::make_unique<RawColumn>());
   return columns;

@@ -19,7 +19,11 @@ std::string delta_type(columns::Type type) {
 
 std::vector<delta::Field> schema_fields(const std::vector<columns::ColumnSpec>& declared) {
   std::vector<delta::Field> fields = {{"ts", "timestamp"}, {"arrival", "timestamp"}};
-  for (const auto& column : declared) fields.push_back({column.name, delta_type(column.type)});
+  const auto add = [&](bool cold) {
+    for (const auto& column : declared)
+      if (column.cold == cold) fields.push_back({column.name, delta_type(column.type)});
+  };
+  add(false);
   for (const auto& [name, type] : {std::pair{"bytes", "integer"},
                                    {"source", "string"},
                                    {"kafka_partition", "integer"},
@@ -28,10 +32,10 @@ std::vector<delta::Field> schema_fields(const std::vector<columns::ColumnSpec>& 
                                    {"pattern_id", "long"},
                                    {"kafka_timestamp", "timestamp"},
                                    {"kafka_key", "binary"},
-                                   {"kafka_headers", "string"},
-                                   {"error", "string"},
-                                   {"raw", "binary"},
-                                   {"ingest_date", "date"}})
+                                   {"kafka_headers", "string"}})
+    fields.push_back({name, type});
+  add(true);
+  for (const auto& [name, type] : {std::pair{"error", "string"}, {"raw", "binary"}, {"ingest_date", "date"}})
     fields.push_back({name, type});
   return fields;
 }

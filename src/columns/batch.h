@@ -28,6 +28,7 @@ enum class Type { kString, kInt32, kInt64, kDouble, kBool, kTimestamp };  // kTi
 struct ColumnSpec {
   std::string name;
   Type type = Type::kString;
+  bool cold = false;  // lies behind the Kafka headers in a file, not with the columns that queries read
 };
 
 // One declared column: only the vector of its type is used; valid[i] == 0 is null.

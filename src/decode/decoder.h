@@ -1,14 +1,16 @@
-// Payload bytes → typed cells of one row of a columns::Batch. The only user of simdjson.
+// Payload bytes → typed cells of rows of a columns::Batch. The folder is the only user of simdjson.
 //
 //   TRY(auto decoder, decode::Decoder::open(Encoding::kJson, ts_field, fields));
 //   const auto row = batch.begin_row(payload);
 //   const Decoded decoded = decoder.decode(batch, row);     // cells of batch.declared, batch.error, batch.pattern_id
 //   batch.ts[row.index] = decoded.ts ? *decoded.ts : arrival;
 //
-// One pass over the payload where it lies; no allocation an event once buffers have grown. Nothing is ever dropped: what is not one JSON
-// object becomes a row with `error` and null cells; a value that does not fit its column nulls that cell and is counted.
+// One pass over the payload where it lies; no allocation an event once buffers have grown. Nothing is ever dropped: what does not decode
+// becomes a row with `error` and null cells; a value that does not fit its column nulls that cell and is counted.
 //
 // Of duplicate keys the first counts. A number out of its column's range, or one with a fraction for an integer column, does not fit.
+// An OTLP message is as many rows as it has log records, one at least: decode() is the first, decode_next() each further one. A message
+// whose frame is broken is one row with `error`; a broken log record in a whole frame is one, and its siblings are read.
 //
 // Threads: one at a time per Decoder.
 #pragma once
@@ -24,13 +26,14 @@
 
 namespace headpond::decode {
 
-enum class Encoding { kJson, kRaw };  // kRaw: every cell null (or its default), never an error
+enum class Encoding { kJson, kRaw, kOtlpProto, kOtlpJson };  // kRaw: every cell null (or its default), never an error
 
 // Where one column comes from.
 struct Field {
   std::string name;
   columns::Type type = columns::Type::kString;
-  std::vector<std::string> from;             // JSON pointers (RFC 6901); the first whose value is there and not null counts
+  // The first whose value is there and not null counts. JSON: pointers (RFC 6901). OTLP: see otlp_source.h.
+  std::vector<std::string> from;
   std::optional<std::string> default_value;  // text of the value when none is
 };
 
@@ -42,19 +45,25 @@ struct Decoded {
 
 class Decoder {
  public:
-  // `fields` in the order of Batch::declared. A column named severity_number also reads words ("warn", "ERR", "critical").
-  // Errors: kInvalid: a malformed pointer, a default that does not fit its type.
+  // `fields` in the order of Batch::declared, which ends in extra_columns(). A column named severity_number also reads words ("warn",
+  // "ERR", "critical"). Errors: kInvalid: a malformed pointer or source, a default that does not fit its type.
   static base::Result<std::unique_ptr<Decoder>> open(Encoding encoding, const Field& ts, const std::vector<Field>& fields);
-  ~Decoder();
+  virtual ~Decoder() = default;
 
-  // Requires row of `batch`, just begun: its cells still null. A null payload (tombstone) is no error: its cells stay null.
-  Decoded decode(columns::Batch& batch, const columns::Batch::Row& row);
+  // The first row of a record. Requires row of `batch`, just begun: its cells still null. A null payload (tombstone) is no error: its cells
+  // stay null. Sets `bytes` of the row where the record has more than one.
+  virtual Decoded decode(columns::Batch& batch, const columns::Batch::Row& row) = 0;
 
- private:
-  class Impl;
-  explicit Decoder(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  // Further rows of the same record (the log records of one OTLP message), each begun without raw; nothing else may come in between.
+  virtual bool more() const { return false; }
+  // Requires more(). Sets `bytes` and `record_index` of the row as well.
+  virtual Decoded decode_next(columns::Batch& batch, std::size_t row);
+  // The batch was handed over in the middle of a record: rows go to `batch` from now on, an empty one. `payload` is the record's.
+  virtual void move_to(columns::Batch& batch, std::string_view payload);
 };
+
+// Text columns that a table of this encoding has beside the declared ones.
+std::vector<columns::ColumnSpec> extra_columns(Encoding encoding);
 
 // OpenTelemetry severity number of a level word, any case: trace 1, debug 5, info 9, notice 10, warn 13, error 17, critical 18, alert 19,
 // fatal 21, emergency 22, with the usual abbreviations. None: not such a word.

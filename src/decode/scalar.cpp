@@ -11,6 +11,7 @@ namespace {
 std::optional<std::int64_t> integer_of(const Scalar& s) {
   switch (s.kind) {
     case Scalar::Kind::kInt:
+    case Scalar::Kind::kNanos:
     case Scalar::Kind::kBool: return s.integer;
     case Scalar::Kind::kText:
     case Scalar::Kind::kDouble: return int_of_text(s.text);
@@ -20,7 +21,8 @@ std::optional<std::int64_t> integer_of(const Scalar& s) {
 
 std::optional<double> double_of(const Scalar& s) {
   switch (s.kind) {
-    case Scalar::Kind::kInt: return static_cast<double>(s.integer);
+    case Scalar::Kind::kInt:
+    case Scalar::Kind::kNanos: return static_cast<double>(s.integer);
     case Scalar::Kind::kUnsigned:
     case Scalar::Kind::kDouble: return s.real;
     case Scalar::Kind::kText: return double_of_text(s.text);
@@ -34,6 +36,7 @@ std::optional<std::int64_t> timestamp_of(const Scalar& s, TimeText& times) {
   switch (s.kind) {
     case Scalar::Kind::kInt: return micros_of_number(s.integer);
     case Scalar::Kind::kDouble: return micros_of_number(s.real);
+    case Scalar::Kind::kNanos: return s.integer / 1000;
     case Scalar::Kind::kText: return times.micros(s.text);
     default: return std::nullopt;
   }

@@ -11,9 +11,9 @@
 namespace headpond::decode {
 
 struct Scalar {
-  enum class Kind { kText, kInt, kUnsigned, kDouble, kBool, kStructure } kind = Kind::kText;
-  std::string_view text;  // the string's value; for every other kind its JSON text. In place, or in the batch's arena
-  std::int64_t integer = 0;
+  enum class Kind { kText, kInt, kUnsigned, kDouble, kBool, kNanos, kStructure } kind = Kind::kText;
+  std::string_view text;     // the string's value; for every other kind its JSON text. In place, or in the batch's arena
+  std::int64_t integer = 0;  // kNanos: since the epoch, whatever its magnitude
   double real = 0;
 };
 

@@ -12,33 +12,40 @@ columns::Type type_of(const std::string& name) {
   return columns::Type::kString;
 }
 
+decode::Encoding encoding_of(spec::Encoding encoding) {
+  switch (encoding) {
+    case spec::Encoding::kJson: return decode::Encoding::kJson;
+    case spec::Encoding::kRaw: return decode::Encoding::kRaw;
+    case spec::Encoding::kOtlpProto: return decode::Encoding::kOtlpProto;
+    case spec::Encoding::kOtlpJson: return decode::Encoding::kOtlpJson;
+  }
+  return decode::Encoding::kRaw;
+}
+
 decode::Field field_of(const spec::ColumnDecl& declared, columns::Type type) {
   return {declared.name, type, declared.from, declared.default_value};
 }
 
 }  // namespace
 
-std::vector<columns::ColumnSpec> declared_columns(const spec::BronzeSpec& bronze) {
+std::vector<columns::ColumnSpec> declared_columns(const spec::Topology& topology) {
   std::vector<columns::ColumnSpec> columns;
-  for (const auto& declared : bronze.columns) columns.push_back({declared.name, type_of(declared.type)});
+  for (const auto& declared : topology.bronze.columns) columns.push_back({declared.name, type_of(declared.type)});
+  for (auto& extra : decode::extra_columns(encoding_of(topology.source.encoding))) columns.push_back(std::move(extra));
   return columns;
 }
 
 base::Result<std::unique_ptr<decode::Decoder>> open_decoder(const spec::Topology& topology) {
-  const auto encoding = topology.source.encoding;
-  if (encoding != spec::Encoding::kJson && encoding != spec::Encoding::kRaw) {
-    return base::fail(base::ErrorKind::kInvalid, spec::to_string(topology.source.place) + ": encoding " +
-                                                     std::string(spec::to_string(encoding)) +
-                                                     " is not read by this version; json and raw are");
-  }
   std::vector<decode::Field> fields;
   for (const auto& declared : topology.bronze.columns) fields.push_back(field_of(declared, type_of(declared.type)));
-  return decode::Decoder::open(encoding == spec::Encoding::kRaw ? decode::Encoding::kRaw : decode::Encoding::kJson,
-                               field_of(topology.bronze.ts, columns::Type::kTimestamp), fields);
+  auto decoder =
+      decode::Decoder::open(encoding_of(topology.source.encoding), field_of(topology.bronze.ts, columns::Type::kTimestamp), fields);
+  if (!decoder) return std::unexpected(std::move(decoder).error().within(spec::to_string(topology.bronze.place)));
+  return decoder;
 }
 
 bronze::TableSpec table_spec(const spec::Topology& topology, const spec::LakePaths& paths) {
-  return {paths.bronze, topology.name, declared_columns(topology.bronze)};
+  return {paths.bronze, topology.name, declared_columns(topology)};
 }
 
 bronze::Topic topic_of(const spec::Topology& topology, const std::string& topic_id) {

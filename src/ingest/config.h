@@ -12,8 +12,8 @@
 
 namespace headpond::ingest {
 
-std::vector<columns::ColumnSpec> declared_columns(const spec::BronzeSpec& bronze);
-// Errors: kInvalid: an encoding this version does not read, a pointer, a default value.
+std::vector<columns::ColumnSpec> declared_columns(const spec::Topology& topology);
+// Errors: kInvalid: a pointer or OTLP source, a default value.
 base::Result<std::unique_ptr<decode::Decoder>> open_decoder(const spec::Topology& topology);
 bronze::TableSpec table_spec(const spec::Topology& topology, const spec::LakePaths& paths);
 bronze::Topic topic_of(const spec::Topology& topology, const std::string& topic_id);

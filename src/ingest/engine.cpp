@@ -112,8 +112,7 @@ base::Result<void> TopicEngine::start(std::unique_ptr<kafka::Source> source) {
   TRY_VOID(check_topic(info.id));
   LaneOptions lane_options{
       topology_.source.topic, source_name_, {topology_.bronze.max_future, topology_.bronze.max_clock_error}, settings_.accept_loss};
-  lane_ = std::make_unique<Lane>(std::move(lane_options), std::move(source), std::move(decoder), declared_columns(topology_.bronze),
-                                 world_.clock);
+  lane_ = std::make_unique<Lane>(std::move(lane_options), std::move(source), std::move(decoder), declared_columns(topology_), world_.clock);
   const auto now = world_.clock.monotonic();
   next_cut_ = now + topology_.bronze.commit_interval;
   next_describe_ = now + settings_.describe_every;
@@ -122,7 +121,7 @@ base::Result<void> TopicEngine::start(std::unique_ptr<kafka::Source> source) {
   TRY_VOID(name_first_partitions(info, *writer));
   table_ = writer->table_clock();
   version_ = writer->version();
-  committer_ = std::make_unique<Committer>(std::move(writer), declared_columns(topology_.bronze), world_.workers, world_.clock);
+  committer_ = std::make_unique<Committer>(std::move(writer), declared_columns(topology_), world_.workers, world_.clock);
   lane_->bind(*committer_);
   std::vector<base::PartitionId> ids;
   for (const auto& partition : info.partitions) ids.push_back(partition.id);

@@ -90,32 +90,55 @@ bool Lane::take(const kafka::Record& record) {
     outcome_ = flush();
     if (!outcome_) return false;
   }
-  put_row(*partition, record);
-  return batch_.rows() < columns::Batch::kRowsMax;
+  return put_rows(*partition, record) && batch_.rows() < columns::Batch::kRowsMax;
 }
 
-void Lane::put_row(Partition& partition, const kafka::Record& record) {
+// False: the lane ends, with an outcome.
+bool Lane::put_rows(Partition& partition, const kafka::Record& record) {
   const auto arrival = partition.arrival.stamp(record.timestamp_us, record.log_append_time, fetched_at_);
   if (partition.initial_gap > 0) [[unlikely]]
     declare_initial_gap(partition, base::Micros(arrival));
   const auto row = batch_.begin_row(record.payload);
-  const auto i = row.index;
-  batch_.arrival[i] = arrival;
-  batch_.kafka_partition[i] = record.partition;
-  batch_.kafka_offset[i] = record.offset;
-  batch_.kafka_timestamp[i] = record.timestamp_us;
-  if (record.key.data() != nullptr) batch_.kafka_key[i] = batch_.arena.copy(record.key);
-  if (record.headers.data() != nullptr) batch_.kafka_headers[i] = batch_.arena.copy(record.headers);
-  const auto decoded = decoder_->decode(batch_, row);
-  std::int64_t ts = decoded.ts.value_or(arrival);
+  stamp(row.index, record, arrival);
+  settle_row(row.index, decoder_->decode(batch_, row));
+  counts_.bytes += static_cast<std::int64_t>(record.payload.size());
+  partition.next = record.offset + 1;
+  return !decoder_->more() || put_siblings(record, arrival);
+}
+
+// Further rows of one record. They may fill several batches; all are appended before the record counts as taken.
+bool Lane::put_siblings(const kafka::Record& record, std::int64_t arrival) {
+  while (decoder_->more()) {
+    if (batch_.rows() == columns::Batch::kRowsMax) {
+      outcome_ = flush();
+      if (!outcome_) return false;
+      decoder_->move_to(batch_, record.payload);
+    }
+    const auto row = batch_.begin_row_without_raw();
+    stamp(row, record, arrival);
+    settle_row(row, decoder_->decode_next(batch_, row));
+  }
+  return true;
+}
+
+void Lane::stamp(std::size_t row, const kafka::Record& record, std::int64_t arrival) {
+  batch_.arrival[row] = arrival;
+  batch_.kafka_partition[row] = record.partition;
+  batch_.kafka_offset[row] = record.offset;
+  batch_.kafka_timestamp[row] = record.timestamp_us;
+  if (record.key.data() != nullptr) batch_.kafka_key[row] = batch_.arena.copy(record.key);
+  if (record.headers.data() != nullptr) batch_.kafka_headers[row] = batch_.arena.copy(record.headers);
+}
+
+void Lane::settle_row(std::size_t row, const decode::Decoded& decoded) {
+  const auto arrival = batch_.arrival[row];
+  auto ts = decoded.ts.value_or(arrival);
   if (ts > arrival + options_.rules.max_future.value()) {
     ts = arrival;
     ++counts_.future_ts;
   }
-  batch_.ts[i] = ts;
-  partition.next = record.offset + 1;
+  batch_.ts[row] = ts;
   ++counts_.rows;
-  counts_.bytes += static_cast<std::int64_t>(record.payload.size());
   counts_.errors += decoded.malformed ? 1 : 0;
   counts_.mismatches += decoded.mismatches;
 }

@@ -72,7 +72,10 @@ class Lane {
   bool settle_epoch(Partition& partition, std::int32_t epoch);
   void declare_initial_gap(Partition& partition, base::Micros arrival);
   void declare(Partition& partition, std::int64_t first, std::int64_t last, const std::string& kind, base::Micros arrival);
-  void put_row(Partition& partition, const kafka::Record& record);
+  bool put_rows(Partition& partition, const kafka::Record& record);
+  bool put_siblings(const kafka::Record& record, std::int64_t arrival);
+  void stamp(std::size_t row, const kafka::Record& record, std::int64_t arrival);
+  void settle_row(std::size_t row, const decode::Decoded& decoded);
   void out_of_range(Partition& partition);
   void give_up(base::Error error);
   void stop(Partition& partition, std::string reason);

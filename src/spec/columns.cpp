@@ -21,6 +21,10 @@ ColumnDecl column(std::string name, std::string type, std::vector<std::string> f
   return decl;
 }
 
+bool is_otlp(Encoding encoding) {
+  return encoding == Encoding::kOtlpProto || encoding == Encoding::kOtlpJson;
+}
+
 template <class T>
 bool parses(const std::string& text) {
   T value{};
@@ -57,7 +61,7 @@ void load_default(Context& context, Fields& fields, ColumnDecl& decl) {
 void load_pointers(Context& context, Fields& fields, Encoding encoding, ColumnDecl& decl) {
   const Node* node = fields.find("from");
   if (node == nullptr) {
-    if (encoding != Encoding::kRaw) decl.from = {"/" + decl.name};
+    if (encoding != Encoding::kRaw) decl.from = {is_otlp(encoding) ? decl.name : "/" + decl.name};
     return;
   }
   if (encoding == Encoding::kRaw) {
@@ -67,7 +71,7 @@ void load_pointers(Context& context, Fields& fields, Encoding encoding, ColumnDe
   }
   fields.texts("from", decl.from);
   for (const auto& pointer : decl.from)
-    if (!pointer.starts_with('/'))
+    if (!pointer.starts_with('/') && !is_otlp(encoding))
       context.report(node->place, fields.path_of("from") + ": found `" + pointer +
                                       "`; expected a JSON pointer that starts with `/`, such as /http/status");
 }
@@ -98,9 +102,27 @@ std::optional<ColumnDecl> load_column(Context& context, const Node& node, Encodi
   return decl;
 }
 
+// Body and ids as well: the payload of a log record is inside a message that only the first of its rows has.
+std::vector<ColumnDecl> otlp_columns() {
+  return {
+      column("severity_number", "int32", {"/severity_number", "/severity_text"}, false),
+      column("service", "string", {"service.name"}, false),
+      column("tenant", "string", {"tenant", "tenant_id", "tenant.id"}, false),
+      column("host", "string", {"host.name", "host"}, false),
+      column("event", "string", {"/event_name", "event.name", "event"}, false),
+      column("status", "int32", {"http.response.status_code", "http.status_code", "status"}, false),
+      column("duration_ms", "double", {"duration_ms"}, false),
+      column("user_id", "string", {"user.id", "enduser.id", "user_id"}, false),
+      column("trace_id", "string", {"/trace_id"}, false),
+      column("span_id", "string", {"/span_id"}, false),
+      column("body", "string", {"/body"}, false),
+  };
+}
+
 }  // namespace
 
 std::vector<ColumnDecl> default_columns(Encoding encoding) {
+  if (is_otlp(encoding)) return otlp_columns();
   const bool raw = encoding == Encoding::kRaw;
   return {
       column("severity_number", "int32", {"/severity_number", "/severityNumber", "/severity", "/level"}, raw),
@@ -115,6 +137,7 @@ std::vector<ColumnDecl> default_columns(Encoding encoding) {
 }
 
 ColumnDecl default_ts(Encoding encoding) {
+  if (is_otlp(encoding)) return column("ts", "timestamp", {"/time_unix_nano", "/observed_time_unix_nano"}, false);
   return column("ts", "timestamp", {"/ts", "/timestamp", "/@timestamp", "/time"}, encoding == Encoding::kRaw);
 }
 
