@@ -9,6 +9,7 @@
 #include "ingest/lane.h"
 #include "ingest/meter.h"
 #include "ingest/stall_watch.h"
+#include "ingest/start.h"
 #include "kafka/client.h"
 
 namespace headpond::ingest {
@@ -134,7 +135,8 @@ base::Result<void> TopicEngine::start(std::unique_ptr<kafka::Source> source) {
   return {};
 }
 
-// The first commit of a generation names topic and partitions; where reading starts at the end, it also says what lies before.
+// The first commit of a generation names topic and partitions; where reading does not start at the beginning, it also says what lies
+// before.
 base::Result<void> TopicEngine::name_first_partitions(const kafka::TopicInfo& info, bronze::Writer& writer) {
   bronze::CommitRequest request;
   request.topic = topic_of(topology_, topic_id_);
@@ -144,14 +146,11 @@ base::Result<void> TopicEngine::name_first_partitions(const kafka::TopicInfo& in
     request.partitions.push_back(in_source(partition.id));
     if (!table_.partitions().contains(in_source(partition.id))) fresh.push_back(partition.id);
   }
-  const bool first = fresh.size() == info.partitions.size();
-  if (first && topology_.source.start == spec::StartAt::kLatest) {
-    const auto proven = world_.clock.now() - topology_.bronze.max_clock_error;
-    TRY(const auto ends, lane_->source().log_ends(fresh));
-    for (const auto& [id, end] : ends) {
-      if (end.value() == 0) continue;
-      writer.declare_gap(source_name_, id, base::Offset(0), end.prev(), "before start", proven);
-      request.clocks.push_back({in_source(id), proven, end.prev()});
+  if (fresh.size() == info.partitions.size()) {
+    TRY(const auto begin, beginnings(topology_, lane_->source(), fresh, world_.clock));
+    for (const auto& [id, next, clock] : begin) {
+      writer.declare_gap(source_name_, id, base::Offset(0), next.prev(), "before start", clock);
+      request.clocks.push_back({in_source(id), clock, next.prev()});
     }
   }
   TRY(const auto committed, writer.commit(request));
@@ -334,11 +333,13 @@ void TopicEngine::refresh_status() {
   const auto now = world_.clock.monotonic();
   meter_.note(now, counts.rows, counts.bytes);
   double lag = 0;
+  bool ends_known = true;
   int stalled_partitions = 0, partitions = 0;
   std::string message;
   for (const auto& partition : lane_->partitions()) {
     if (!partition.owned) continue;
     ++partitions;
+    ends_known = ends_known && partition.log_end >= 0;
     lag += static_cast<double>(std::max<std::int64_t>(0, partition.log_end - partition.next));
     const auto table = table_.partitions().find(in_source(partition.id));
     if (table == table_.partitions().end() || !table->second.stalled) continue;
@@ -358,7 +359,6 @@ void TopicEngine::refresh_status() {
   status.complete_until = table_.smallest_unstalled();
   status.figures = {{"rows_per_s", meter_.rows_per_s()},
                     {"bytes_per_s", meter_.bytes_per_s()},
-                    {"kafka_lag", lag},
                     {"rows", static_cast<double>(counts.rows)},
                     {"errors", static_cast<double>(counts.errors)},
                     {"type_mismatches", static_cast<double>(counts.mismatches)},
@@ -367,6 +367,7 @@ void TopicEngine::refresh_status() {
                     {"partitions", static_cast<double>(partitions)},
                     {"stalled_partitions", static_cast<double>(stalled_partitions)},
                     {"commit_ms", commit_ms_}};
+  if (ends_known) status.figures["kafka_lag"] = lag;
   if (now >= next_publish_) {
     const bool local = world_.lake.local_path(world_.paths.bronze).has_value();
     next_publish_ = now + (local ? kPublishLocal : kPublishRemote);

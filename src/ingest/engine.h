@@ -58,8 +58,8 @@ class Engine {
   virtual base::Result<bool> step() = 0;
   // Commits what was taken in, and waits for it.
   virtual base::Result<void> drain() = 0;
-  // `complete_until` is the smallest clock. Figures: rows_per_s, bytes_per_s, kafka_lag, rows, errors, type_mismatches, future_ts,
-  // future_timestamps, stalled_partitions, partitions, commit_ms.
+  // `complete_until` is the smallest clock. Figures: rows_per_s, bytes_per_s, rows, errors, type_mismatches, future_ts, future_timestamps,
+  // stalled_partitions, partitions, commit_ms; kafka_lag once the broker has told the end of every partition.
   virtual bronze::BranchStatus status() const = 0;
 };
 

@@ -69,6 +69,16 @@ class FakeSource final : public kafka::Source {
     for (const auto id : ids) ends[id] = base::Offset(broker_.partitions.at(id.value()).end());
     return ends;
   }
+  base::Result<std::map<base::PartitionId, base::Offset>> offsets_at(const std::vector<base::PartitionId>& ids,
+                                                                     base::Micros time) override {
+    std::map<base::PartitionId, base::Offset> found;
+    for (const auto id : ids) {
+      const auto& partition = broker_.partitions.at(id.value());
+      for (auto offset = partition.start; offset < partition.end() && !found.contains(id); ++offset)
+        if (partition.log[static_cast<std::size_t>(offset)].timestamp_us >= time.value()) found[id] = base::Offset(offset);
+    }
+    return found;
+  }
   base::Result<void> assign(const std::vector<kafka::Assignment>& assignments) override {
     positions_.clear();
     return add(assignments);

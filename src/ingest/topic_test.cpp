@@ -111,6 +111,45 @@ TEST_F(IngestTest, StartLatestPassesOverWhatIsThereAndSaysSo) {
   EXPECT_EQ(covered(1).rows, 2);
 }
 
+TEST_F(IngestTest, StartAtATimePassesOverWhatIsOlderAndItsClockIsThatTime) {
+  topology_.source.start = spec::StartAt::kTime;
+  topology_.source.start_time = clock_.now() - base::Duration::seconds(60);
+  produce(0, 6, 90 * kSecond);
+  produce(0, 2, 30 * kSecond);
+  produce(1, 3, 90 * kSecond);  // nothing as new as that: from its end on
+  must_open();
+  EXPECT_EQ(state(0).position.value(), 5);
+  EXPECT_EQ(*state(0).clock, topology_.source.start_time - topology_.bronze.max_clock_error);
+  EXPECT_EQ(state(1).position.value(), 2);
+  EXPECT_EQ(*state(1).clock, clock_.now() - topology_.bronze.max_clock_error);
+  produce(1, 1);
+  must_run(1.5);
+  EXPECT_EQ(covered(0).rows, 2);
+  EXPECT_EQ(covered(0).gaps, 6);
+  EXPECT_THAT(covered(0).gap_kinds, ::testing::ElementsAre("before start"));
+  EXPECT_EQ(covered(1).rows, 1);
+  EXPECT_EQ(covered(1).gaps, 3);
+}
+
+TEST_F(IngestTest, AStartInTheFutureIsRefused) {
+  topology_.source.start = spec::StartAt::kTime;
+  topology_.source.start_time = clock_.now() + base::Duration::seconds(60);
+  const auto opened = open();
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().kind, base::ErrorKind::kInvalid);
+  EXPECT_THAT(opened.error().message, HasSubstr("lies in the future; say latest"));
+}
+
+TEST_F(IngestTest, LagIsNotToldBeforeTheEndOfEveryPartitionIs) {
+  produce(0, 3);
+  must_open();
+  EXPECT_FALSE(engine_->status().figures.contains("kafka_lag"));
+  must_run(0.5);
+  EXPECT_FALSE(engine_->status().figures.contains("kafka_lag"));
+  must_run(2);
+  EXPECT_EQ(engine_->status().figures.at("kafka_lag"), 0);
+}
+
 TEST_F(IngestTest, APartitionAddedLaterIsNamedAndReadFromItsBeginning) {
   must_open();
   must_run(3);

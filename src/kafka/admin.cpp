@@ -7,9 +7,9 @@ namespace {
 
 constexpr int kPropagationPollMs = 50;
 
-base::Result<Client> admin_client(const ClientOptions& options) {
+base::Result<Connection> admin_client(const ClientOptions& options) {
   TRY(Conf conf, make_conf(options, Role::kAdmin));
-  return make_client(std::move(conf), RD_KAFKA_PRODUCER);
+  return connect(std::move(conf), RD_KAFKA_PRODUCER, options);
 }
 
 // The one topic's outcome in an answer.
@@ -19,28 +19,28 @@ base::Result<void> outcome(const rd_kafka_topic_result_t** results, std::size_t 
     const auto code = rd_kafka_topic_result_error(results[i]);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) continue;
     const char* detail = rd_kafka_topic_result_error_string(results[i]);
-    return std::unexpected(to_error(code, detail == nullptr ? "" : detail, "topic '" + topic + "'", brokers, ""));
+    return std::unexpected(to_error(code, detail == nullptr ? "" : detail, "topic '" + topic + "'", brokers, {}));
   }
   return {};
 }
 
 base::Result<Event> wait(rd_kafka_queue_t* queue, const std::string& topic, const std::string& brokers) {
   Event event(rd_kafka_queue_poll(queue, kAnswerTimeoutMs));
-  if (!event) return std::unexpected(unreachable(brokers, ""));
+  if (!event) return std::unexpected(unreachable(brokers, {}));
   if (const auto code = rd_kafka_event_error(event.get()); code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return std::unexpected(to_error(code, rd_kafka_event_error_string(event.get()), "topic '" + topic + "'", brokers, ""));
+    return std::unexpected(to_error(code, rd_kafka_event_error_string(event.get()), "topic '" + topic + "'", brokers, {}));
   }
   return event;
 }
 
 class RdMock final : public MockBroker {
  public:
-  RdMock(Client client, rd_kafka_mock_cluster_t* cluster) : client_(std::move(client)), cluster_(cluster) {}
+  RdMock(Connection client, rd_kafka_mock_cluster_t* cluster) : client_(std::move(client)), cluster_(cluster) {}
   ~RdMock() override { rd_kafka_mock_cluster_destroy(cluster_); }
   std::string brokers() const override { return rd_kafka_mock_cluster_bootstraps(cluster_); }
 
  private:
-  Client client_;
+  Connection client_;
   rd_kafka_mock_cluster_t* cluster_;
 };
 
@@ -48,7 +48,7 @@ class RdMock final : public MockBroker {
 
 base::Result<void> create_topic(const ClientOptions& options, const std::string& topic, int partitions,
                                 const std::map<std::string, std::string>& config) {
-  TRY(const Client client, admin_client(options));
+  TRY(const Connection client, admin_client(options));
   char why[512];
   const std::unique_ptr<rd_kafka_NewTopic_t, Destroy<rd_kafka_NewTopic_destroy>> request(
       rd_kafka_NewTopic_new(topic.c_str(), partitions, -1, why, sizeof why));
@@ -63,9 +63,9 @@ base::Result<void> create_topic(const ClientOptions& options, const std::string&
   const auto created = outcome(results, count, topic, options.brokers);
   if (!created && created.error().kind != base::ErrorKind::kConflict) return created;
   // The controller knows the topic before the brokers do: whoever asks one next must not be told that there is none.
-  TopicQueries queries(client.get(), options.brokers, topic);
+  TopicQueries queries(client, options.brokers, topic);
   for (int tries = 0; tries < kAnswerTimeoutMs / kPropagationPollMs; ++tries) {
-    const auto described = queries.describe("");
+    const auto described = queries.describe();
     if (described || described.error().kind != base::ErrorKind::kNotFound) break;
     rd_kafka_poll(client.get(), kPropagationPollMs);
   }
@@ -73,7 +73,7 @@ base::Result<void> create_topic(const ClientOptions& options, const std::string&
 }
 
 base::Result<void> delete_topic(const ClientOptions& options, const std::string& topic) {
-  TRY(const Client client, admin_client(options));
+  TRY(const Connection client, admin_client(options));
   const std::unique_ptr<rd_kafka_DeleteTopic_t, Destroy<rd_kafka_DeleteTopic_destroy>> request(rd_kafka_DeleteTopic_new(topic.c_str()));
   const Queue queue(rd_kafka_queue_new(client.get()));
   rd_kafka_DeleteTopic_t* requests[] = {request.get()};
@@ -85,17 +85,17 @@ base::Result<void> delete_topic(const ClientOptions& options, const std::string&
 }
 
 base::Result<TopicInfo> describe_topic(const ClientOptions& options, const std::string& topic) {
-  TRY(const Client client, admin_client(options));
-  return TopicQueries(client.get(), options.brokers, topic).describe("");
+  TRY(const Connection client, admin_client(options));
+  return TopicQueries(client, options.brokers, topic).describe();
 }
 
 base::Result<std::optional<base::Micros>> newest_timestamp(const ClientOptions& options, const std::string& topic) {
-  TRY(const Client client, admin_client(options));
-  return TopicQueries(client.get(), options.brokers, topic).newest_timestamp();
+  TRY(const Connection client, admin_client(options));
+  return TopicQueries(client, options.brokers, topic).newest_timestamp();
 }
 
 base::Result<std::unique_ptr<MockBroker>> MockBroker::start(const std::string& topic, int partitions) {
-  TRY(Client client, admin_client({.brokers = "127.0.0.1:1", .librdkafka_options = {}}));
+  TRY(Connection client, admin_client({.brokers = "127.0.0.1:1", .librdkafka_options = {}}));
   rd_kafka_mock_cluster_t* cluster = rd_kafka_mock_cluster_new(client.get(), 1);
   if (cluster == nullptr) return base::fail(base::ErrorKind::kRetry, "librdkafka's mock broker did not start");
   const auto code = rd_kafka_mock_topic_create(cluster, topic.c_str(), partitions, 1);

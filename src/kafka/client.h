@@ -12,7 +12,9 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "kafka/group.h"
 #include "kafka/source.h"
+#include "kafka/tokens.h"
 
 namespace headpond::kafka {
 
@@ -20,11 +22,15 @@ struct ClientOptions {
   std::string brokers;  // "host:port,host:port"
   // Passed to librdkafka as they are. Keys that would break "each record once" are refused. Values are never printed.
   std::map<std::string, std::string> librdkafka_options;
+  // For sasl.mechanism OAUTHBEARER; none: librdkafka's own ways (sasl.oauthbearer.…).
+  std::shared_ptr<TokenProvider> tokens = nullptr;
 };
 
 // A Source over one consumer. Does not wait for the broker. `group` names the group whose offsets are published for lag monitors.
 // Errors: kInvalid: an option librdkafka does not know, or one that must not be set, with the reason.
 base::Result<std::unique_ptr<Source>> open_source(const ClientOptions& options, const std::string& topic, const std::string& group);
+// A membership in `group`, over a client of its own that fetches nothing. Does not wait for the broker. Errors: as open_source().
+base::Result<std::unique_ptr<Group>> open_group(const ClientOptions& options, const std::string& topic, const std::string& group);
 
 struct Message {
   std::string_view payload;

@@ -1,3 +1,5 @@
+// What each client is configured with: the user's options, and what must not be among them.
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -8,36 +10,70 @@ namespace {
 
 struct Refused {
   std::string_view key, reason;
+  std::string_view except = {};  // this value may be said: it is what is so anyway
 };
 
-// What a user's option must not change, because "each record once, none skipped" rests on it.
+constexpr std::string_view kPositions =
+    "positions live in the bronze table; group offsets are written after the fact, for lag monitors only";
+constexpr std::string_view kBounded = "what is held in memory is bounded, and this is part of the bound";
+constexpr std::string_view kAllAcks = "it is always 'all'";
+
+// What a user's option must not change, because "each record once, none skipped" or the bound on memory rests on it.
 constexpr std::array kRefused = {
     Refused{"bootstrap.servers", "say it in source.kafka.brokers"},
     Refused{"metadata.broker.list", "say it in source.kafka.brokers"},
-    Refused{"auto.offset.reset", "it is always 'error': a client that jumps to another offset loses or repeats records in silence"},
-    Refused{"enable.partition.eof", "it is always true: positions behind a commit marker are known by it"},
-    Refused{"enable.auto.commit", "positions live in the bronze table; group offsets are written after the fact, for lag monitors only"},
-    Refused{"enable.auto.offset.store", "positions live in the bronze table"},
-    Refused{"group.id", "partitions are assigned by Headpond, never by a consumer group"},
-    Refused{"group.instance.id", "partitions are assigned by Headpond, never by a consumer group"},
-    Refused{"group.protocol", "partitions are assigned by Headpond, never by a consumer group"},
-    Refused{"partition.assignment.strategy", "partitions are assigned by Headpond, never by a consumer group"},
-    Refused{"allow.auto.create.topics", "it is always false: a mistyped topic must be an error, not a new topic"},
-    Refused{"enable.idempotence", "it is always true: a retry must not double a record"},
-    Refused{"acks", "it is always 'all'"},
-    Refused{"request.required.acks", "it is always 'all'"},
+    Refused{"auto.offset.reset", "it is always 'error': a client that jumps to another offset loses or repeats records in silence",
+            "error"},
+    Refused{"enable.partition.eof", "it is always true: positions behind a commit marker are known by it", "true"},
+    Refused{"isolation.level", "it is always 'read_committed': what a producer aborted must not be counted, nor billed", "read_committed"},
+    Refused{"check.crcs", "it is always true: a record damaged on its way must not reach the table", "true"},
+    Refused{"enable.auto.commit", kPositions, "false"},
+    Refused{"auto.commit.enable", kPositions, "false"},
+    Refused{"auto.commit.interval.ms", kPositions},
+    Refused{"enable.auto.offset.store", kPositions, "false"},
+    Refused{"offset.store.method", kPositions},
+    Refused{"offset.store.path", kPositions},
+    Refused{"offset.store.sync.interval.ms", kPositions},
+    Refused{"group.id", "say it in source.kafka.group"},
+    Refused{"group.protocol", "say in source.kafka.assignment whether there is a group; its protocol is always 'classic'", "classic"},
+    Refused{"partition.assignment.strategy", "it is always 'cooperative-sticky': another one stops every ingester at each rebalance",
+            "cooperative-sticky"},
+    Refused{"allow.auto.create.topics", "it is always false: a mistyped topic must be an error, not a new topic", "false"},
+    Refused{"topic.blacklist", "the one topic is named in source.kafka.topic"},
+    Refused{"enable.idempotence", "it is always true: a retry must not double a record", "true"},
+    Refused{"transactional.id", "Headpond's producer is idempotent and has no transactions"},
+    Refused{"acks", kAllAcks, "all"},
+    Refused{"request.required.acks", kAllAcks, "all"},
     Refused{"plugin.library.paths", "a plug-in may hold back or alter records"},
+    Refused{"queued.max.messages.kbytes", kBounded},
+    Refused{"queued.min.messages", kBounded},
+    Refused{"fetch.message.max.bytes", kBounded},
+    Refused{"max.partition.fetch.bytes", kBounded},
+    Refused{"fetch.max.bytes", kBounded},
+    Refused{"receive.message.max.bytes", kBounded},
+    Refused{"consume.callback.max.messages", kBounded},
+    Refused{"debug", "librdkafka's debug lines may hold payloads and addresses and go nowhere; what fails is in Headpond's own messages"},
+    Refused{"statistics.interval.ms", "nobody would read them; see /metrics of 'headpond ingest'"},
 };
 
-base::Result<void> apply_user_options(rd_kafka_conf_t* conf, const ClientOptions& options) {
+// Of one role alone; the other clients must not see them.
+constexpr std::array<std::string_view, 1> kOfMember = {"group.instance.id"};
+constexpr std::array<std::string_view, 1> kOfProducer = {"message.max.bytes"};  // a fetch is raised to it
+
+bool is_for(std::string_view key, Role role) {
+  if (std::ranges::find(kOfMember, key) != kOfMember.end()) return role == Role::kMember;
+  if (std::ranges::find(kOfProducer, key) != kOfProducer.end()) return role == Role::kProducer;
+  return true;
+}
+
+base::Result<void> apply_user_options(rd_kafka_conf_t* conf, const ClientOptions& options, Role role) {
   for (const auto& [key, value] : options.librdkafka_options) {
     for (const auto& refused : kRefused) {
-      if (key == refused.key) {
-        return base::fail(base::ErrorKind::kInvalid,
-                          "source.kafka.librdkafka_options: '" + key + "' cannot be set: " + std::string(refused.reason) + "; remove it");
-      }
+      if (key != refused.key || (!refused.except.empty() && value == refused.except)) continue;
+      return base::fail(base::ErrorKind::kInvalid,
+                        "source.kafka.librdkafka_options: '" + key + "' cannot be set: " + std::string(refused.reason) + "; remove it");
     }
-    TRY_VOID(set(conf, key.c_str(), value));
+    if (is_for(key, role)) TRY_VOID(set(conf, key.c_str(), value));
   }
   return {};
 }
@@ -59,12 +95,13 @@ base::Result<Conf> make_conf(const ClientOptions& options, Role role) {
   const auto default_to = [&](const char* key, const char* value) { return set(conf.get(), key, value); };
   TRY_VOID(default_to("client.id", "headpond"));
   if (role == Role::kConsumer) {
-    TRY_VOID(default_to("isolation.level", "read_committed"));
     TRY_VOID(default_to("fetch.message.max.bytes", "524288"));
     TRY_VOID(default_to("queued.max.messages.kbytes", "16384"));
     TRY_VOID(default_to("queued.min.messages", "1000000"));  // the bytes above are the bound
     TRY_VOID(default_to("fetch.queue.backoff.ms", "5"));
     TRY_VOID(default_to("fetch.wait.max.ms", "100"));  // an end behind a commit marker is told after one empty fetch
+  } else if (role == Role::kMember) {
+    TRY_VOID(default_to("topic.metadata.refresh.interval.ms", "5000"));  // how soon the group deals out partitions that were added
   } else if (role == Role::kProducer) {
     TRY_VOID(default_to("linger.ms", "5"));
     TRY_VOID(default_to("batch.size", "1000000"));
@@ -72,10 +109,13 @@ base::Result<Conf> make_conf(const ClientOptions& options, Role role) {
     TRY_VOID(default_to("queue.buffering.max.messages", "400000"));
     TRY_VOID(default_to("queue.buffering.max.kbytes", "262144"));
   }
-  TRY_VOID(apply_user_options(conf.get(), options));
+  TRY_VOID(apply_user_options(conf.get(), options, role));
   TRY_VOID(set(conf.get(), "bootstrap.servers", options.brokers));
   TRY_VOID(set(conf.get(), "log.connection.close", "false"));
-  if (role == Role::kConsumer) {
+  if (role == Role::kConsumer || role == Role::kMember) {
+    TRY_VOID(set(conf.get(), "isolation.level", "read_committed"));
+    TRY_VOID(set(conf.get(), "check.crcs", "true"));
+    TRY_VOID(set(conf.get(), "partition.assignment.strategy", "cooperative-sticky"));
     TRY_VOID(set(conf.get(), "auto.offset.reset", "error"));
     TRY_VOID(set(conf.get(), "enable.partition.eof", "true"));
     TRY_VOID(set(conf.get(), "enable.auto.commit", "false"));
@@ -90,48 +130,22 @@ base::Result<Conf> make_conf(const ClientOptions& options, Role role) {
   return conf;
 }
 
-base::Result<Client> make_client(Conf conf, rd_kafka_type_t type) {
+base::Result<Connection> connect(Conf conf, rd_kafka_type_t type, const ClientOptions& options) {
+  Connection connection{std::make_unique<Connection::Callbacks>(), nullptr};
+  connection.callbacks->tokens = options.tokens;
+  rd_kafka_conf_set_opaque(conf.get(), connection.callbacks.get());
+  rd_kafka_conf_set_error_cb(conf.get(), [](rd_kafka_t*, int code, const char* reason, void* opaque) {
+    static_cast<Connection::Callbacks*>(opaque)->heard.hear(static_cast<rd_kafka_resp_err_t>(code), reason == nullptr ? "" : reason);
+  });
+  if (options.tokens) enable_tokens(conf.get());
   char why[512];
   rd_kafka_t* client = rd_kafka_new(type, conf.get(), why, sizeof why);
   if (client == nullptr)
     return base::fail(base::ErrorKind::kInvalid, std::string("source.kafka: librdkafka refuses this configuration: ") + why);
   static_cast<void>(conf.release());  // now the client's
-  return Client(client);
-}
-
-base::Error unreachable(const std::string& brokers, std::string_view last_heard) {
-  std::string message =
-      "cannot reach any Kafka broker at " + brokers + " within " + std::to_string(kAnswerTimeoutMs / 1000) + "s; is it running?";
-  if (!last_heard.empty()) message.append(" (").append(last_heard).append(")");
-  return {base::ErrorKind::kRetry, std::move(message)};
-}
-
-base::Error to_error(rd_kafka_resp_err_t code, std::string_view detail, std::string_view what, const std::string& brokers,
-                     std::string_view last_heard) {
-  std::string message(what);
-  message.append(": ").append(detail.empty() ? rd_kafka_err2str(code) : detail);
-  switch (code) {
-    case RD_KAFKA_RESP_ERR__TRANSPORT:
-    case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
-    case RD_KAFKA_RESP_ERR__RESOLVE:
-    case RD_KAFKA_RESP_ERR__TIMED_OUT:
-    case RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE: return unreachable(brokers, last_heard);
-    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION: return {base::ErrorKind::kNotFound, std::move(message)};
-    case RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS: return {base::ErrorKind::kConflict, std::move(message)};
-    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
-    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
-      return {base::ErrorKind::kInvalid, message + "; grant this principal READ and DESCRIBE on the topic (WRITE to produce)"};
-    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
-    case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
-    case RD_KAFKA_RESP_ERR__SSL:
-      return {base::ErrorKind::kInvalid, message + "; check the security settings in source.kafka.librdkafka_options"};
-    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
-    case RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE: return {base::ErrorKind::kInvalid, message + "; raise the topic's max.message.bytes"};
-    default: return {base::ErrorKind::kRetry, std::move(message)};
-  }
+  connection.client.reset(client);
+  if (options.tokens) TRY_VOID(start_tokens(client));
+  return connection;
 }
 
 }  // namespace headpond::kafka

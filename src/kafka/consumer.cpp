@@ -1,41 +1,16 @@
-#include <mutex>
-
+#include "base/time.h"
 #include "kafka/handles.h"
 
 namespace headpond::kafka {
 namespace {
 
-// What the client last said about its connections, for the message when nothing answers.
-class LastHeard {
- public:
-  void hear(std::string text) {
-    std::scoped_lock lock(mutex_);
-    text_ = std::move(text);
-    ++count_;
-  }
-  std::int64_t count() const {
-    std::scoped_lock lock(mutex_);
-    return count_;
-  }
-  std::string text() const {
-    std::scoped_lock lock(mutex_);
-    return text_;
-  }
-
- private:
-  mutable std::mutex mutex_;
-  std::string text_;
-  std::int64_t count_ = 0;
-};
-
 class Consumer final : public Source {
  public:
-  Consumer(Client client, const ClientOptions& options, const std::string& topic, std::unique_ptr<LastHeard> last_heard)
-      : last_heard_(std::move(last_heard)),
-        client_(std::move(client)),
+  Consumer(Connection client, const ClientOptions& options, const std::string& topic)
+      : client_(std::move(client)),
         topic_(topic),
         records_(rd_kafka_queue_get_consumer(client_.get())),
-        queries_(std::make_unique<TopicQueries>(client_.get(), options.brokers, topic)) {}
+        queries_(std::make_unique<TopicQueries>(client_, options.brokers, topic)) {}
 
   ~Consumer() override {
     queries_.reset();
@@ -43,23 +18,17 @@ class Consumer final : public Source {
     rd_kafka_assign(client_.get(), nullptr);
   }
 
-  base::Result<TopicInfo> describe() override {
-    auto info = queries_->describe(heard());
-    if (!info && info.error().kind == base::ErrorKind::kRetry) {
-      // The reason arrives while waiting.
-      rd_kafka_poll(client_.get(), 0);
-      if (const auto text = heard(); !text.empty() && info.error().message.find(text) == std::string::npos) {
-        info.error().message += " (" + text + ")";
-      }
-    }
-    return info;
-  }
+  base::Result<TopicInfo> describe() override { return queries_->describe(); }
   base::Result<std::map<base::PartitionId, base::Offset>> log_starts(const std::vector<base::PartitionId>& partitions) override {
-    return queries_->list_offsets(partitions, RD_KAFKA_OFFSET_SPEC_EARLIEST, heard());
+    return queries_->list_offsets(partitions, RD_KAFKA_OFFSET_SPEC_EARLIEST);
   }
-
   base::Result<std::map<base::PartitionId, base::Offset>> log_ends(const std::vector<base::PartitionId>& partitions) override {
-    return queries_->list_offsets(partitions, RD_KAFKA_OFFSET_SPEC_LATEST, heard());
+    return queries_->list_offsets(partitions, RD_KAFKA_OFFSET_SPEC_LATEST);
+  }
+  base::Result<std::map<base::PartitionId, base::Offset>> offsets_at(const std::vector<base::PartitionId>& partitions,
+                                                                     base::Micros time) override {
+    const auto floor = base::floor_to(time, base::Duration::millis(1));
+    return queries_->list_offsets(partitions, floor.value() / 1000 + (floor < time ? 1 : 0));
   }
 
   base::Result<void> assign(const std::vector<Assignment>& assignments) override {
@@ -78,9 +47,9 @@ class Consumer final : public Source {
 
   std::size_t poll(base::Duration timeout, const Handler& handler) override {
     rd_kafka_poll(client_.get(), 0);  // connection errors
-    if (const auto errors = last_heard_->count(); errors != errors_told_) {
-      errors_told_ = errors;
-      handler.on_event(handler.context, {EventKind::kInterrupted, base::PartitionId(-1), base::Offset(-1), heard()});
+    if (auto said = client_.heard().said(); said.count != errors_told_) {
+      errors_told_ = said.count;
+      handler.on_event(handler.context, {EventKind::kInterrupted, base::PartitionId(-1), base::Offset(-1), std::move(said.text)});
     }
     Poll poll{client_.get(), &handler, 0, &headers_, &header_views_};
     rd_kafka_consume_callback_queue(records_.get(), static_cast<int>(timeout.value() / 1000), &Consumer::on_message, &poll);
@@ -90,7 +59,7 @@ class Consumer final : public Source {
   void ask_log_ends(const std::vector<base::PartitionId>& partitions) override { queries_->ask_log_ends(partitions); }
   std::optional<std::vector<LogEnd>> take_log_ends() override { return queries_->take_log_ends(); }
   void ask_topic() override { queries_->ask(); }
-  std::optional<base::Result<TopicInfo>> take_topic() override { return queries_->take(heard()); }
+  std::optional<base::Result<TopicInfo>> take_topic() override { return queries_->take(); }
 
   void publish_group_offsets(const std::vector<Assignment>& next) override {
     if (!next.empty()) rd_kafka_commit(client_.get(), list(next).get(), 1);
@@ -170,7 +139,9 @@ class Consumer final : public Source {
   PartitionList list(const std::vector<Assignment>& assignments) const {
     PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(assignments.size())));
     for (const auto& assignment : assignments) {
-      rd_kafka_topic_partition_list_add(list.get(), topic_.c_str(), assignment.partition.value())->offset = assignment.next.value();
+      auto* added = rd_kafka_topic_partition_list_add(list.get(), topic_.c_str(), assignment.partition.value());
+      added->offset = assignment.next.value();
+      rd_kafka_topic_partition_set_leader_epoch(added, assignment.leader_epoch);
     }
     return list;
   }
@@ -182,10 +153,8 @@ class Consumer final : public Source {
     const KafkaError owner(error);
     return check(error == nullptr ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_error_code(error), what);
   }
-  std::string heard() const { return last_heard_->text(); }
 
-  std::unique_ptr<LastHeard> last_heard_;  // before the client: its callbacks end with it
-  Client client_;
+  Connection client_;
   std::string topic_;
   Queue records_;
   std::unique_ptr<TopicQueries> queries_;
@@ -199,13 +168,8 @@ class Consumer final : public Source {
 base::Result<std::unique_ptr<Source>> open_source(const ClientOptions& options, const std::string& topic, const std::string& group) {
   TRY(Conf conf, make_conf(options, Role::kConsumer));
   TRY_VOID(set(conf.get(), "group.id", group));
-  auto last_heard = std::make_unique<LastHeard>();
-  rd_kafka_conf_set_opaque(conf.get(), last_heard.get());
-  rd_kafka_conf_set_error_cb(conf.get(), [](rd_kafka_t*, int, const char* reason, void* opaque) {
-    static_cast<LastHeard*>(opaque)->hear(reason == nullptr ? "" : reason);
-  });
-  TRY(Client client, make_client(std::move(conf), RD_KAFKA_CONSUMER));
-  return std::make_unique<Consumer>(std::move(client), options, topic, std::move(last_heard));
+  TRY(Connection client, connect(std::move(conf), RD_KAFKA_CONSUMER, options));
+  return std::make_unique<Consumer>(std::move(client), options, topic);
 }
 
 }  // namespace headpond::kafka

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <deque>
+#include <thread>
 
 #include "kafka/client.h"
 
@@ -163,6 +164,56 @@ TEST(Kafka, RefusesOptionsThatWouldBreakTheGuarantee) {
   ASSERT_FALSE(unknown);
   EXPECT_THAT(unknown.error().message, HasSubstr("'fetch.mesage.max.bytes': librdkafka has no such property"));
   EXPECT_THAT(unknown.error().message, testing::Not(HasSubstr("s3cret")));
+}
+
+TEST(Kafka, EveryOptionThatWouldBreakTheGuaranteeIsRefusedWithTheReasonAndWithoutItsValue) {
+  const std::vector<std::pair<std::string, std::string>> bad = {{"isolation.level", "read_uncommitted"},
+                                                                {"check.crcs", "false"},
+                                                                {"enable.auto.commit", "true"},
+                                                                {"auto.commit.enable", "true"},
+                                                                {"enable.auto.offset.store", "true"},
+                                                                {"group.id", "hunter2"},
+                                                                {"group.protocol", "consumer"},
+                                                                {"partition.assignment.strategy", "range"},
+                                                                {"queued.max.messages.kbytes", "2000000"},
+                                                                {"fetch.message.max.bytes", "900000000"},
+                                                                {"max.partition.fetch.bytes", "900000000"},
+                                                                {"fetch.max.bytes", "900000000"},
+                                                                {"receive.message.max.bytes", "900000000"},
+                                                                {"transactional.id", "x"},
+                                                                {"topic.blacklist", "logs"},
+                                                                {"debug", "all"},
+                                                                {"statistics.interval.ms", "1000"}};
+  for (const auto& [key, value] : bad) {
+    const auto refused = open_source({.brokers = "127.0.0.1:1", .librdkafka_options = {{key, value}}}, "logs", "g");
+    ASSERT_FALSE(refused) << key;
+    EXPECT_EQ(refused.error().kind, base::ErrorKind::kInvalid);
+    EXPECT_THAT(refused.error().message, HasSubstr("'" + key + "' cannot be set: "));
+    EXPECT_THAT(refused.error().message, testing::Not(HasSubstr("hunter2")));
+  }
+  // What is so anyway may be said, and what only one client needs is kept from the others.
+  const auto taken = open_source({.brokers = "127.0.0.1:1",
+                                  .librdkafka_options = {{"isolation.level", "read_committed"},
+                                                         {"enable.auto.commit", "false"},
+                                                         {"group.instance.id", "i-1"},
+                                                         {"message.max.bytes", "1000"}}},
+                                 "logs", "g");
+  EXPECT_TRUE(taken) << taken.error().message;
+}
+
+TEST_F(MockKafka, ALoneMemberOfAGroupIsDealtEveryPartitionAndLeavesWithAChangeUnanswered) {
+  auto group = open_group(options_, "logs", "g");
+  ASSERT_TRUE(group) << group.error().message;
+  std::optional<GroupChange> change;
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (!(change = (*group)->take()) && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  ASSERT_TRUE(change);
+  EXPECT_EQ(change->kind, GroupChange::Kind::kGained);
+  EXPECT_EQ(change->partitions, (std::vector{base::PartitionId(0), base::PartitionId(1)}));
+  EXPECT_FALSE((*group)->take()) << "no other change before the answer";
+  EXPECT_EQ((*group)->trouble(), "");
 }
 
 TEST(Kafka, HeadersBecomeJsonThatKeepsOrderNullsAndBytes) {

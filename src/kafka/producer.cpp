@@ -3,15 +3,10 @@
 namespace headpond::kafka {
 namespace {
 
-struct Failures {
-  std::int64_t count = 0;
-  rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
-};
-
 class RdProducer final : public Producer {
  public:
-  RdProducer(Client client, std::unique_ptr<Failures> failures, const ClientOptions& options, std::string name, rd_kafka_topic_t* topic)
-      : failures_(std::move(failures)), client_(std::move(client)), brokers_(options.brokers), name_(std::move(name)), topic_(topic) {}
+  RdProducer(Connection client, const ClientOptions& options, std::string name, rd_kafka_topic_t* topic)
+      : client_(std::move(client)), brokers_(options.brokers), name_(std::move(name)), topic_(topic) {}
   ~RdProducer() override {
     rd_kafka_purge(client_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
     rd_kafka_topic_destroy(topic_);
@@ -39,7 +34,8 @@ class RdProducer final : public Producer {
       if (error) {
         const auto code = rd_kafka_error_code(error.get());
         if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL) break;
-        return std::unexpected(to_error(code, rd_kafka_error_string(error.get()), "topic '" + name_ + "'", brokers_, ""));
+        return std::unexpected(
+            to_error(code, rd_kafka_error_string(error.get()), "topic '" + name_ + "'", brokers_, client_.heard().said()));
       }
       ++taken;
     }
@@ -59,20 +55,21 @@ class RdProducer final : public Producer {
     const auto code = rd_kafka_flush(client_.get(), static_cast<int>(timeout.value() / 1000));
     TRY_VOID(failed());
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
-    return std::unexpected(to_error(code, "", "topic '" + name_ + "'", brokers_, ""));
+    return std::unexpected(to_error(code, "", "topic '" + name_ + "'", brokers_, client_.heard().said()));
   }
 
-  std::int64_t delivered() const override { return queued_ - rd_kafka_outq_len(client_.get()) - failures_->count; }
+  std::int64_t delivered() const override { return queued_ - rd_kafka_outq_len(client_.get()) - client_.callbacks->undelivered; }
 
  private:
   base::Result<void> failed() const {
-    if (failures_->count == 0) return {};
-    return std::unexpected(to_error(
-        failures_->code, "", "topic '" + name_ + "': " + std::to_string(failures_->count) + " records were not delivered", brokers_, ""));
+    const auto& seen = *client_.callbacks;
+    if (seen.undelivered == 0) return {};
+    return std::unexpected(to_error(seen.undelivered_code, "",
+                                    "topic '" + name_ + "': " + std::to_string(seen.undelivered) + " records were not delivered", brokers_,
+                                    client_.heard().said()));
   }
 
-  std::unique_ptr<Failures> failures_;
-  Client client_;
+  Connection client_;
   std::string brokers_, name_;
   rd_kafka_topic_t* topic_;
   std::int64_t queued_ = 0;
@@ -84,17 +81,15 @@ base::Result<std::unique_ptr<Producer>> open_producer(const ClientOptions& optio
                                                       const std::string& compression) {
   TRY(Conf conf, make_conf(options, Role::kProducer));
   TRY_VOID(set(conf.get(), "compression.type", compression));
-  auto failures = std::make_unique<Failures>();
-  rd_kafka_conf_set_opaque(conf.get(), failures.get());
   rd_kafka_conf_set_dr_msg_cb(conf.get(), [](rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
-    auto& seen = *static_cast<Failures*>(opaque);
-    ++seen.count;
-    seen.code = message->err;
+    auto& seen = *static_cast<Connection::Callbacks*>(opaque);
+    ++seen.undelivered;
+    seen.undelivered_code = message->err;
   });
-  TRY(Client client, make_client(std::move(conf), RD_KAFKA_PRODUCER));
+  TRY(Connection client, connect(std::move(conf), RD_KAFKA_PRODUCER, options));
   rd_kafka_topic_t* handle = rd_kafka_topic_new(client.get(), topic.c_str(), nullptr);
   if (handle == nullptr) return base::fail(base::ErrorKind::kInvalid, "topic '" + topic + "': " + rd_kafka_err2str(rd_kafka_last_error()));
-  return std::make_unique<RdProducer>(std::move(client), std::move(failures), options, topic, handle);
+  return std::make_unique<RdProducer>(std::move(client), options, topic, handle);
 }
 
 }  // namespace headpond::kafka

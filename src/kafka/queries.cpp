@@ -8,6 +8,8 @@ namespace headpond::kafka {
 namespace {
 
 constexpr const char* kTransactionLog = "__transaction_state";
+constexpr int kReachStepMs = 250;
+constexpr int kRefusedAfterMs = 1500;  // another broker may still answer
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
@@ -39,8 +41,12 @@ std::vector<std::string> near_names(const std::string& wanted, std::vector<std::
 
 }  // namespace
 
-TopicQueries::TopicQueries(rd_kafka_t* client, std::string brokers, std::string topic)
-    : client_(client), brokers_(std::move(brokers)), topic_(std::move(topic)) {}
+TopicQueries::TopicQueries(const Connection& connection, std::string brokers, std::string topic)
+    : client_(connection.get()), heard_(connection.heard()), brokers_(std::move(brokers)), topic_(std::move(topic)) {}
+
+base::Error TopicQueries::error_of(rd_kafka_resp_err_t code, const char* detail) const {
+  return to_error(code, detail == nullptr ? "" : detail, "topic '" + topic_ + "'", brokers_, heard_.said());
+}
 
 AdminOptions TopicQueries::admin_options(rd_kafka_admin_op_t operation) {
   AdminOptions options(rd_kafka_AdminOptions_new(client_, operation));
@@ -49,14 +55,11 @@ AdminOptions TopicQueries::admin_options(rd_kafka_admin_op_t operation) {
   return options;
 }
 
-base::Result<Event> TopicQueries::wait(rd_kafka_queue_t* queue, rd_kafka_event_type_t type, const std::string& last_heard) {
+base::Result<Event> TopicQueries::wait(rd_kafka_queue_t* queue, rd_kafka_event_type_t type) {
   Event event(rd_kafka_queue_poll(queue, kAnswerTimeoutMs + 500));
-  if (!event) return std::unexpected(unreachable(brokers_, last_heard));
+  if (!event) return std::unexpected(unreachable(brokers_, heard_.said()));
   const auto code = rd_kafka_event_error(event.get());
-  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    const char* detail = rd_kafka_event_error_string(event.get());
-    return std::unexpected(to_error(code, detail == nullptr ? "" : detail, "topic '" + topic_ + "'", brokers_, last_heard));
-  }
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return std::unexpected(error_of(code, rd_kafka_event_error_string(event.get())));
   HP_ASSERT(rd_kafka_event_type(event.get()) == type);
   return event;
 }
@@ -69,10 +72,10 @@ void TopicQueries::send_describe(rd_kafka_queue_t* queue) {
   rd_kafka_TopicCollection_destroy(topics);
 }
 
-base::Error TopicQueries::missing_topic(const std::string& last_heard) {
+base::Error TopicQueries::missing_topic() {
   const rd_kafka_metadata_t* all = nullptr;
   const auto code = rd_kafka_metadata(client_, 1, nullptr, &all, kAnswerTimeoutMs);
-  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return to_error(code, "", "topic '" + topic_ + "'", brokers_, last_heard);
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return error_of(code, "");
   std::vector<std::string> names;
   for (int i = 0; i < all->topic_cnt; ++i) names.emplace_back(all->topics[i].topic);
   rd_kafka_metadata_destroy(all);
@@ -88,7 +91,7 @@ base::Error TopicQueries::missing_topic(const std::string& last_heard) {
   return {base::ErrorKind::kNotFound, std::move(message)};
 }
 
-base::Result<TopicInfo> TopicQueries::read_description(const rd_kafka_event_t* event, const std::string& last_heard) {
+base::Result<TopicInfo> TopicQueries::read_description(const rd_kafka_event_t* event) {
   TopicInfo info;
   info.name = topic_;
   std::size_t count = 0;
@@ -103,10 +106,10 @@ base::Result<TopicInfo> TopicQueries::read_description(const rd_kafka_event_t* e
       continue;
     }
     if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC) {
-      return std::unexpected(missing_topic(last_heard));
+      return std::unexpected(missing_topic());
     }
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      return std::unexpected(to_error(code, rd_kafka_error_string(error), "topic '" + topic_ + "'", brokers_, last_heard));
+      return std::unexpected(error_of(code, rd_kafka_error_string(error)));
     }
     if (const auto* id = rd_kafka_TopicDescription_topic_id(topics[t])) info.id = rd_kafka_Uuid_base64str(id);
     if (info.id.find_first_not_of("A=") == std::string::npos) info.id.clear();  // a broker without topic ids answers zeros
@@ -133,7 +136,7 @@ base::Result<TopicQueries::Configs> TopicQueries::read_configs() {
   rd_kafka_DescribeConfigs(client_, &resource, 1, options.get(), queue.get());
   rd_kafka_ConfigResource_destroy(resource);
   Configs configs;
-  TRY(const auto event, wait(queue.get(), RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT, ""));
+  TRY(const auto event, wait(queue.get(), RD_KAFKA_EVENT_DESCRIBECONFIGS_RESULT));
   std::size_t count = 0;
   const auto** resources = rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event.get()), &count);
   for (std::size_t r = 0; r < count; ++r) {
@@ -150,17 +153,17 @@ base::Result<TopicQueries::Configs> TopicQueries::read_configs() {
   return configs;
 }
 
-base::Result<TopicInfo> TopicQueries::read_metadata(const std::string& last_heard) {
+base::Result<TopicInfo> TopicQueries::read_metadata() {
   const std::unique_ptr<rd_kafka_topic_t, Destroy<rd_kafka_topic_destroy>> handle(rd_kafka_topic_new(client_, topic_.c_str(), nullptr));
   const rd_kafka_metadata_t* metadata = nullptr;
   const auto code = rd_kafka_metadata(client_, 0, handle.get(), &metadata, kAnswerTimeoutMs);
-  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return std::unexpected(to_error(code, "", "topic '" + topic_ + "'", brokers_, last_heard));
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return std::unexpected(error_of(code, ""));
   const std::unique_ptr<const rd_kafka_metadata_t, Destroy<rd_kafka_metadata_destroy>> owner(metadata);
   TopicInfo info;
   info.name = topic_;
   for (int t = 0; t < metadata->topic_cnt; ++t) {
     const auto& topic = metadata->topics[t];
-    if (topic.err != RD_KAFKA_RESP_ERR_NO_ERROR) return std::unexpected(missing_topic(last_heard));
+    if (topic.err != RD_KAFKA_RESP_ERR_NO_ERROR) return std::unexpected(missing_topic());
     for (int p = 0; p < topic.partition_cnt; ++p) {
       info.partitions.push_back({base::PartitionId(topic.partitions[p].id), topic.partitions[p].leader >= 0});
     }
@@ -169,16 +172,27 @@ base::Result<TopicInfo> TopicQueries::read_metadata(const std::string& last_hear
   return info;
 }
 
-base::Result<TopicInfo> TopicQueries::describe(const std::string& last_heard) {
-  char* cluster = rd_kafka_clusterid(client_, kAnswerTimeoutMs);
-  if (cluster == nullptr) return std::unexpected(unreachable(brokers_, last_heard));
-  mock_ = std::string_view(cluster).starts_with("mockCluster");
-  rd_kafka_mem_free(client_, cluster);
-  if (mock_) return read_metadata(last_heard);
+// Waits for the first broker that answers, but not for one that has refused us for good. True: it is librdkafka's mock.
+base::Result<bool> TopicQueries::reach() {
+  for (int waited_ms = 0; waited_ms < kAnswerTimeoutMs; waited_ms += kReachStepMs) {
+    if (char* cluster = rd_kafka_clusterid(client_, kReachStepMs)) {
+      const bool mock = std::string_view(cluster).starts_with("mockCluster");
+      rd_kafka_mem_free(client_, cluster);
+      return mock;
+    }
+    rd_kafka_poll(client_, 0);  // the reason arrives while waiting
+    if (heard_.said().refused() && waited_ms >= kRefusedAfterMs) break;
+  }
+  return std::unexpected(unreachable(brokers_, heard_.said()));
+}
+
+base::Result<TopicInfo> TopicQueries::describe() {
+  TRY(mock_, reach());
+  if (mock_) return read_metadata();
   Queue queue(rd_kafka_queue_new(client_));
   send_describe(queue.get());
-  TRY(const auto event, wait(queue.get(), RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT, last_heard));
-  TRY(auto info, read_description(event.get(), last_heard));
+  TRY(const auto event, wait(queue.get(), RD_KAFKA_EVENT_DESCRIBETOPICS_RESULT));
+  TRY(auto info, read_description(event.get()));
   if (auto configs = read_configs()) {
     configs_ = *configs;
     info.log_append_time = configs->log_append_time;
@@ -193,16 +207,16 @@ void TopicQueries::ask() {
   send_describe(description_.get());
 }
 
-std::optional<base::Result<TopicInfo>> TopicQueries::take(const std::string& last_heard) {
-  if (mock_) return read_metadata(last_heard);
+std::optional<base::Result<TopicInfo>> TopicQueries::take() {
+  if (mock_) return read_metadata();
   if (!description_) return std::nullopt;
   Event event(rd_kafka_queue_poll(description_.get(), 0));
   if (!event) return std::nullopt;
   description_.reset();
   if (const auto code = rd_kafka_event_error(event.get()); code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return std::unexpected(to_error(code, rd_kafka_event_error_string(event.get()), "topic '" + topic_ + "'", brokers_, last_heard));
+    return std::unexpected(error_of(code, rd_kafka_event_error_string(event.get())));
   }
-  return read_description(event.get(), last_heard);
+  return read_description(event.get());
 }
 
 void TopicQueries::send_log_offsets(const std::vector<base::PartitionId>& partitions, std::int64_t spec, rd_kafka_queue_t* queue) {
@@ -236,14 +250,15 @@ std::vector<LogEnd> read_log_offsets(rd_kafka_event_t* event) {
 }  // namespace
 
 base::Result<std::map<base::PartitionId, base::Offset>> TopicQueries::list_offsets(const std::vector<base::PartitionId>& partitions,
-                                                                                   std::int64_t spec, const std::string& last_heard) {
+                                                                                   std::int64_t spec) {
   std::map<base::PartitionId, base::Offset> offsets;
   if (partitions.empty()) return offsets;
   Queue queue(rd_kafka_queue_new(client_));
   send_log_offsets(partitions, spec, queue.get());
-  TRY(const auto event, wait(queue.get(), RD_KAFKA_EVENT_LISTOFFSETS_RESULT, last_heard));
+  TRY(const auto event, wait(queue.get(), RD_KAFKA_EVENT_LISTOFFSETS_RESULT));
   for (const auto& end : read_log_offsets(event.get())) {
     if (end.end.value() < 0) {
+      if (end.error.empty()) continue;
       return base::fail(base::ErrorKind::kRetry,
                         "topic '" + topic_ + "' partition " + std::to_string(end.partition.value()) + ": " + end.error);
     }
@@ -253,14 +268,14 @@ base::Result<std::map<base::PartitionId, base::Offset>> TopicQueries::list_offse
 }
 
 base::Result<std::optional<base::Micros>> TopicQueries::newest_timestamp() {
-  TRY(const auto info, describe(""));
+  TRY(const auto info, describe());
   std::optional<base::Micros> newest;
   if (mock_ || info.partitions.empty()) return newest;
   std::vector<base::PartitionId> partitions;
   for (const auto& partition : info.partitions) partitions.push_back(partition.id);
   Queue queue(rd_kafka_queue_new(client_));
   send_log_offsets(partitions, RD_KAFKA_OFFSET_SPEC_MAX_TIMESTAMP, queue.get());
-  TRY(const auto event, wait(queue.get(), RD_KAFKA_EVENT_LISTOFFSETS_RESULT, ""));
+  TRY(const auto event, wait(queue.get(), RD_KAFKA_EVENT_LISTOFFSETS_RESULT));
   std::size_t count = 0;
   const auto** infos = rd_kafka_ListOffsets_result_infos(rd_kafka_event_ListOffsets_result(event.get()), &count);
   for (std::size_t i = 0; i < count; ++i) {

@@ -4,10 +4,11 @@
 // Nothing is ever skipped or repeated in silence: a partition hands over its records in rising offset from the assigned one on, and what
 // breaks that is an event.
 //
-// Threads: one at a time per Source. Only describe(), log_starts() and log_ends() wait for the broker (5 s at most).
+// Threads: one at a time per Source. Only describe(), log_starts(), log_ends() and offsets_at() wait for the broker (5 s at most).
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -36,7 +37,8 @@ struct TopicInfo {
 
 struct Assignment {
   base::PartitionId partition;
-  base::Offset next;  // the first offset to hand over
+  base::Offset next;               // the first offset to hand over
+  std::int32_t leader_epoch = -1;  // of the record before it; the broker then tells when its log was cut below it and written anew
 };
 
 struct LogEnd {
@@ -53,8 +55,10 @@ class Source {
   virtual base::Result<TopicInfo> describe() = 0;
   // The first offset each partition still holds, and the one its next record gets.
   virtual base::Result<std::map<base::PartitionId, base::Offset>> log_starts(const std::vector<base::PartitionId>& partitions) = 0;
-
   virtual base::Result<std::map<base::PartitionId, base::Offset>> log_ends(const std::vector<base::PartitionId>& partitions) = 0;
+  // The first offset of each whose record's time is `time` or later; absent: there is none.
+  virtual base::Result<std::map<base::PartitionId, base::Offset>> offsets_at(const std::vector<base::PartitionId>& partitions,
+                                                                             base::Micros time) = 0;
 
   // Replaces the assignment; what was fetched for the old one is discarded.
   virtual base::Result<void> assign(const std::vector<Assignment>& assignments) = 0;

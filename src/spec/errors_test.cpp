@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/time.h"
 #include "spec/topology.h"
 
 namespace headpond::spec {
@@ -77,6 +78,22 @@ TEST(Errors, ComeAllInOneRunAndInFileOrder) {
             "t.yaml:5:17: serve.listen: found host `0.0.0.0`; expected 127.0.0.1, localhost or [::1]: the page has no login, put a proxy "
             "before it\n"
             "t.yaml:6:21: prices.core_hour: found `-1`; expected a number from 0 to 1e+06\n");
+}
+
+TEST(Errors, WhereReadingStartsAndWhoReadsAreWordsOrATime) {
+  const auto result = load(topology(", start: 2026-11-25T10:00:00Z, assignment: group, group: team-a.logs"), "t.yaml", FakeSecrets{});
+  ASSERT_TRUE(result.topology) << to_string(result.issues);
+  EXPECT_EQ(result.topology->source.start, StartAt::kTime);
+  EXPECT_EQ(result.topology->source.start_time, *base::parse_rfc3339("2026-11-25T10:00:00Z"));
+  EXPECT_EQ(result.topology->source.assignment, Assignment::kGroup);
+  EXPECT_EQ(result.topology->source.group, "team-a.logs");
+  EXPECT_THAT(issues_of(topology(", start: latst")),
+              HasSubstr("source.kafka.start: found `latst`; expected earliest, latest or a time such as 2026-11-25T00:00:00Z; did you "
+                        "mean `latest`?"));
+  EXPECT_THAT(issues_of(topology(", start: 2026-13-01T00:00:00Z")), HasSubstr("source.kafka.start: found `2026-13-01T00:00:00Z`"));
+  EXPECT_THAT(issues_of(topology(", start: [latest]")), HasSubstr("source.kafka.start: found a list"));
+  EXPECT_THAT(issues_of(topology(", assignment: groups")), HasSubstr("expected static or group; did you mean `group`?"));
+  EXPECT_THAT(issues_of(topology(", group: \"\"")), HasSubstr("expected the id of a consumer group"));
 }
 
 TEST(Errors, NumbersAndTimesTooGreatAreRefused) {

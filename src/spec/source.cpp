@@ -1,3 +1,4 @@
+#include "base/time.h"
 #include "spec/sections.h"
 
 namespace headpond::spec {
@@ -5,8 +6,34 @@ namespace {
 
 const std::vector<std::string> kEncodings{"json", "raw", "otlp_proto", "otlp_json"};
 
+void load_start(Context& context, const Fields& fields, KafkaSource& out) {
+  const Node* start = fields.find("start");
+  if (start == nullptr) return;
+  const bool scalar = start->kind == Node::Kind::kScalar;
+  if (scalar && start->text == "earliest") return;
+  if (scalar && start->text == "latest") {
+    out.start = StartAt::kLatest;
+  } else if (const auto time = scalar ? base::parse_rfc3339(start->text) : std::nullopt) {
+    out.start = StartAt::kTime;
+    out.start_time = *time;
+  } else {
+    context.report(start->place, fields.path_of("start") + ": found " + describe(*start) +
+                                     "; expected earliest, latest or a time such as 2026-11-25T00:00:00Z" +
+                                     (scalar ? did_you_mean(start->text, {"earliest", "latest"}) : ""));
+  }
+}
+
+void load_assignment(Context& context, Fields& fields, KafkaSource& out) {
+  if (const auto word = fields.word("assignment", {"static", "group"})) out.assignment = static_cast<Assignment>(*word);
+  fields.text("group", out.group);
+  if (const Node* group = fields.find("group"); group != nullptr && (out.group.empty() || out.group.size() > 249))
+    context.report(group->place, fields.path_of("group") + ": found " + describe(*group) +
+                                     "; expected the id of a consumer group, at most 249 characters");
+}
+
 void load_kafka(Context& context, const Node& node, KafkaSource& out) {
-  Fields fields(context, &node, node.place, "source.kafka", {"brokers", "topic", "encoding", "start", "generation", "librdkafka_options"});
+  Fields fields(context, &node, node.place, "source.kafka",
+                {"brokers", "topic", "encoding", "start", "generation", "assignment", "group", "librdkafka_options"});
   out.place = node.place;
   fields.require("brokers", "brokers: host:port, several separated by commas");
   fields.text("brokers", out.brokers, Expand::kYes);
@@ -22,7 +49,8 @@ void load_kafka(Context& context, const Node& node, KafkaSource& out) {
                                        "; expected a Kafka topic name: letters, digits, `.`, `_`, `-`, at most 249");
   }
   if (const auto encoding = fields.word("encoding", kEncodings)) out.encoding = static_cast<Encoding>(*encoding);
-  if (const auto start = fields.word("start", {"earliest", "latest"})) out.start = *start == 0 ? StartAt::kEarliest : StartAt::kLatest;
+  load_start(context, fields, out);
+  load_assignment(context, fields, out);
   fields.integer("generation", out.generation, 0, 1'000'000);
 
   const Node* options = fields.find("librdkafka_options");

@@ -19,7 +19,8 @@ struct Place {  // where in the file; 1-based
 std::string to_string(const Place& place);  // "topology.yaml:12:5"
 
 enum class Encoding { kJson, kRaw, kOtlpProto, kOtlpJson };
-enum class StartAt { kEarliest, kLatest };
+enum class StartAt { kEarliest, kLatest, kTime };
+enum class Assignment { kStatic, kGroup };
 
 struct KafkaSource {
   Place place;
@@ -27,7 +28,10 @@ struct KafkaSource {
   std::string topic_as_written;  // with its ${…}, for people
   Encoding encoding = Encoding::kJson;
   StartAt start = StartAt::kEarliest;
+  base::Micros start_time;  // of StartAt::kTime
   int generation = 0;
+  Assignment assignment = Assignment::kStatic;
+  std::string group;                                      // the consumer group's id, as written; empty: headpond-<name>
   std::map<std::string, std::string> librdkafka_options;  // secrets expanded; never print values
 };
 
