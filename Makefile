@@ -29,6 +29,7 @@ bench: build
 	@for store in directory s3 "s3 --put-ms 80"; do $(PYTHON) bench/readable.py --store $$store; done
 	@$(PYTHON) tests/rules_jni.py --calls 50000
 	@$(PYTHON) bench/spark_minute.py
+	@[ ! -f build/flink/headpond-pager.jar ] || $(PYTHON) bench/flink_pager.py --out build/bench.json   # not there: no Java here
 
 soak: build
 	@tests/run --soak
