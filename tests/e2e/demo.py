@@ -1,15 +1,13 @@
 #!/usr/bin/env python3
 """demo.py: `headpond demo` off a terminal ends by itself with exit 0, and what it says holds: figures within the promise, the page's numbers equal
 SQL over bronze, yesterday's bill equals the independent computation, the audit is clean. Again on librdkafka's mock broker."""
-import json
 import pathlib
 import re
 import sys
-import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import harness  # noqa: E402
-from harness import Up, check, headpond, oracle, wait_until  # noqa: E402
+from harness import check, headpond, oracle  # noqa: E402
 
 
 def seconds(text, label):
@@ -29,20 +27,8 @@ def run(directory, *arguments):
 
 def page_equals_sql(directory):
     """Serves the demo's lake again and holds the API's five complete minutes against bronze."""
-    topology = directory / "topology.yaml"
-    log = directory / "serve.log"
-    server = Up(topology, log, "serve", arguments=("--listen", "127.0.0.1:0"))
-    try:
-        address = wait_until(lambda: re.search(r"http://[\d.]+:\d+", log.read_text()), 30, "the page is served").group(0)
-        read = lambda path: json.load(urllib.request.urlopen(address + path, timeout=10))
-        page = wait_until(lambda: (lambda d: d if d and d.get("complete_until_ms") and d["all"]["window"]["n"] else None)(read("/api/dashboard")), 60, "the API shows complete minutes")
-        end, n, errors = page["complete_until_ms"], page["all"]["window"]["n"], page["all"]["window"]["errors"]
-        window = f"epoch_ms(ts) >= {end} - 300000 AND epoch_ms(ts) < {end}"
-        rows = json.loads(headpond("sql", "-f", topology, f"SELECT count(*) AS n, count(*) FILTER (severity_number >= 17 OR status >= 500 OR error IS NOT NULL)::BIGINT AS errors FROM bronze WHERE {window}", "--json").stdout)
-        check((n, errors) == (rows[0]["n"], rows[0]["errors"]), f"the page says {n} events, {errors} errors to {end}; bronze says {rows[0]}")
-        print(f"  the page's five minutes to {end}: {n} events, {errors} errors, as SQL over bronze says")
-    finally:
-        server.terminate()
+    with harness.Page(directory / "topology.yaml", directory / "serve.log") as page:
+        print("  " + page.equals_sql())
 
 
 def main():

@@ -4,12 +4,14 @@ import http.server
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BINARY = os.environ.get("HEADPOND_BINARY", str(ROOT / "build" / "headpond"))
@@ -138,6 +140,41 @@ class Up:
             raise Failed(f"SIGTERM did not end it within {seconds} s")
         self.log.close()
         return code
+
+
+class Page:
+    """`headpond serve` over a topology's lake, as a child process."""
+
+    def __init__(self, topology, log):
+        self.topology = topology
+        self.server = Up(topology, log, "serve", arguments=("--listen", "127.0.0.1:0"))
+        self.address = wait_until(lambda: re.search(r"http://[\d.]+:\d+", pathlib.Path(log).read_text()), 60, f"the page is served; see {log}").group(0)
+
+    def dashboard(self, branch=""):
+        """/api/dashboard once it has five complete minutes with rows in them."""
+        def complete():
+            with urllib.request.urlopen(f"{self.address}/api/dashboard{f'?branch={branch}' if branch else ''}", timeout=10) as answer:
+                page = json.load(answer)
+            window = page["all"]["window"] if page.get("complete_until_ms") else None  # none: not one of the last 24 hours
+            return page if window and window["n"] else None
+
+        return wait_until(complete, 60, "the API shows complete minutes")
+
+    def equals_sql(self, branch=""):
+        """Holds the five complete minutes against bronze; a line that says so."""
+        page = self.dashboard(branch)
+        end, n, errors = page["complete_until_ms"], page["all"]["window"]["n"], page["all"]["window"]["errors"]
+        window = f"epoch_ms(ts) >= {end} - 300000 AND epoch_ms(ts) < {end}"
+        failed = "count(*) FILTER (severity_number >= 17 OR status >= 500 OR error IS NOT NULL)::BIGINT"
+        rows = headpond_json("sql", "-f", self.topology, f"SELECT count(*) AS n, {failed} AS errors FROM bronze WHERE {window}")
+        check((n, errors) == (rows[0]["n"], rows[0]["errors"]), f"the page says {n} events, {errors} errors to {end}; bronze says {rows[0]}")
+        return f"the page's five minutes to {end}: {n} events, {errors} errors, as SQL over bronze says"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.terminate()
 
 
 TOPOLOGY = """\

@@ -1,6 +1,7 @@
-// gold_table DIRECTORY SEED: a lake with a random bronze table (late and future rows, errors, nulls, gaps, stalled partitions, a column
-// added later, a second generation) and the gold table that dashboards made of it meanwhile: two engines by turns, ended at random writes,
-// losing answers. gold_equals_bronze.py computes the same anew and compares.
+// gold_table DIRECTORY SEED [SECONDS]: a lake with a random bronze table (late and future rows, errors, nulls, gaps, stalled partitions, a
+// column added later, a second generation) and the gold table that dashboards made of it meanwhile: two engines by turns, ended at random
+// writes, losing answers. gold_equals_bronze.py computes the same anew and compares. It begins ten minutes before a midnight, or at SECONDS
+// since the epoch.
 #include <cmath>
 #include <iostream>
 #include <limits>
@@ -24,8 +25,8 @@ constexpr int kPartitions = 3;
 
 class Lake {
  public:
-  Lake(env::ObjectStore& store, std::string directory, std::uint32_t seed)
-      : store_(store), directory_(std::move(directory)), dice_(seed), random_(seed), clock_(Micros(1'795'046'400'000'000 - 600'000'000)) {
+  Lake(env::ObjectStore& store, std::string directory, std::uint32_t seed, Micros begin)
+      : store_(store), directory_(std::move(directory)), dice_(seed), random_(seed), clock_(begin) {
     branch_.name = "ops";
     branch_.kind = spec::BranchKind::kDashboard;
     branch_.max_keys = roll(2) == 0 ? 5 : 1000;
@@ -176,5 +177,6 @@ int main(int argc, char** argv) {
   const std::string directory = argv[1];
   const auto store = env::open_local_store(directory + "/lake");
   if (!store) return std::cerr << store.error().message << "\n", 1;
-  return Lake(**store, directory, static_cast<std::uint32_t>(std::stoul(argv[2]))).run() ? 0 : 1;
+  const auto begin = base::Duration::seconds(argc > 3 ? std::stoll(argv[3]) : 1'795'046'400 - 600);
+  return Lake(**store, directory, static_cast<std::uint32_t>(std::stoul(argv[2])), Micros(begin.value())).run() ? 0 : 1;
 }
