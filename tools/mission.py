@@ -23,8 +23,6 @@ import urllib.request
 import confluent_kafka
 import confluent_kafka.admin
 
-# A driver that lives for minutes on a small machine: half the start, and no port but on loopback.
-SPARK_ENV = {"JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC", "SPARK_LOCAL_IP": "127.0.0.1"}
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TOPIC, RATE, INCIDENT_S = "logs", 500, 40
 BILLED_AT_S = 2 * 3600  # the schedule of the topology
@@ -172,7 +170,7 @@ class Mission:
     def deploy(self):
         for name in BRANCHES:
             began = time.monotonic()
-            out = self.headpond("deploy", "--branch", name, "--out", self.directory / "deploy", timeout=600, env=SPARK_ENV if self.plan[name]["engine"] == "spark" else None)
+            out = self.headpond("deploy", "--branch", name, "--out", self.directory / "deploy", timeout=600)
             self.drivers += [int(pid) for pid in re.findall(r"\bprocess (\d+)", out)]
             first, *rest = [line for line in out.splitlines() if not line.startswith("next:")]
             self.say(f"deployed in {time.monotonic() - began:.1f} s: {first}")

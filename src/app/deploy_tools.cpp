@@ -50,7 +50,9 @@ deploy::Tools find_tools() {
   set(tools.flink_home, variable("FLINK_HOME"));
   set(tools.flink_rest, variable("FLINK_REST"));
   set(tools.spark_home, pyspark_below(cache / "spark" / "venv"));
+  const std::string installed = tools.spark_home;
   set(tools.spark_home, variable("SPARK_HOME"));
+  if (tools.spark_home == installed) set(tools.spark_classes, first_existing({cache / "spark" / "classes.jsa"}));
   set(tools.spark_master, variable("SPARK_MASTER"));
   set(tools.spark_jars, first_existing({cache / "spark" / "jars"}));
   set(tools.dbt, first_existing({cache / "dbt" / "venv" / "bin" / "dbt"}));

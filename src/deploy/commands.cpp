@@ -42,18 +42,20 @@ Package flink_package(const PackageInput& in) {
   return out;
 }
 
+// One JVM on this machine needs no port that others reach.
+std::vector<std::pair<std::string, std::string>> spark_environment(const PackageInput& in) {
+  if (!local_spark(in)) return {};
+  return {{"SPARK_LOCAL_IP", "127.0.0.1"}};
+}
+
 std::vector<std::string> spark_submit(const PackageInput& in) {
   const auto& branch = in.job.branch;
-  const std::string master = branch.spark.master.empty() ? in.tools.spark_master : branch.spark.master;
-  std::vector<std::string> argv{in.tools.spark_home + "/bin/spark-submit", "--master", master, "--name",
+  std::vector<std::string> argv{in.tools.spark_home + "/bin/spark-submit", "--master", spark_master(in), "--name",
                                 in.job.topology.name + "/" + branch.name};
-  // A bill reads Parquet files that it is given by name: of a lake in a directory Spark needs nothing beside itself.
-  const bool plain = branch.kind == spec::BranchKind::kBilling && in.job.paths.lake.find("://") == std::string::npos;
-  if (plain)
-    argv.insert(argv.end(), {"--conf", "spark.ui.enabled=false"});
-  else if (in.tools.spark_jars.empty())
+  if (branch.kind == spec::BranchKind::kBilling) argv.insert(argv.end(), {"--conf", "spark.ui.enabled=false"});
+  if (needs_jars(in) && in.tools.spark_jars.empty())
     argv.insert(argv.end(), {"--packages", kSparkPackages});
-  else
+  else if (needs_jars(in) && !local_spark(in))
     argv.insert(argv.end(), {"--jars", in.tools.spark_jars + "/*.jar"});
   argv.insert(argv.end(), {"--properties-file", in.directory + "/spark.conf", "--load-spark-defaults",
                            in.tools.engines + "/spark/" + std::string(spark_script(branch)), "--job", in.directory + "/job.json"});
@@ -63,7 +65,8 @@ std::vector<std::string> spark_submit(const PackageInput& in) {
 Package spark_package(const PackageInput& in) {
   Package out;
   out.files["spark.conf"] = spark_conf(in);
-  out.commands.push_back({.why = "start the driver", .environment = {}, .argv = spark_submit(in), .log = in.directory + "/driver.log"});
+  out.commands.push_back(
+      {.why = "start the driver", .environment = spark_environment(in), .argv = spark_submit(in), .log = in.directory + "/driver.log"});
   return out;
 }
 
@@ -97,6 +100,7 @@ Command billing_run(const PackageInput& in) {
               .environment = {},
               .argv = {},
               .log = ""};
+  if (in.job.branch.engine == "pyspark" || in.job.branch.dbt.target == "spark") run.environment = spark_environment(in);
   if (in.job.branch.engine == "pyspark") {
     run.argv = spark_submit(in);
     return run;

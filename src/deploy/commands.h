@@ -22,6 +22,7 @@ struct Tools {
   std::string spark_home = "$SPARK_HOME";
   std::string spark_master = "local[*]";  // where the branch does not say
   std::string spark_jars;                 // a folder with the tested jars (tools/spark install); empty: --packages
+  std::string spark_classes;              // archive of the classes of spark_home and those jars, for a local driver; empty: none
   std::string dbt = "dbt";
   std::string s3_endpoint, s3_region;  // AWS_ENDPOINT_URL, AWS_REGION; empty: the cloud's own
 };

@@ -17,6 +17,12 @@ appender.console.layout.type = PatternLayout
 appender.console.layout.pattern = %-5p %c %x - %m%n
 )";
 
+std::string spark_master(const PackageInput& in);
+// Driver and executors are one JVM on this machine.
+bool local_spark(const PackageInput& in);
+// Delta's and S3A's: a bill reads Parquet files that it is given by name, so of a lake in a directory Spark needs nothing beside itself.
+bool needs_jars(const PackageInput& in);
+
 std::string flink_config(const PackageInput& in);
 std::string spark_conf(const PackageInput& in);
 // Of dbt-spark's own session: where it runs and what it loads are in it too.

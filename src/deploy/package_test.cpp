@@ -78,6 +78,7 @@ Tools tools() {
           .flink_rest = "http://127.0.0.1:8081",
           .spark_home = "/opt/spark",
           .spark_jars = "",
+          .spark_classes = "",
           .dbt = "/opt/dbt/bin/dbt",
           .s3_endpoint = "http://127.0.0.1:9000",
           .s3_region = "us-east-1"};
@@ -122,6 +123,27 @@ TEST(Package, AWarmFlinkJobResumesItsCheckpoint) {
   in.from = "s3://acme-lake/pager/incident-pager/g0000000002/ab/chk-7";
   EXPECT_THAT(shell(package(in).commands[0]),
               HasSubstr("--parallelism 4 --fromSavepoint s3://acme-lake/pager/incident-pager/g0000000002/ab/chk-7 /opt/headpond"));
+}
+
+TEST(Package, ALocalSparkDriverStartsFromTheArchiveAndListensOnLoopbackOnly) {
+  const auto topology = topology_of(read(kRoot / "examples/observability.yaml"));
+  auto in = input(topology, topology.branches[1]);
+  in.tools.spark_jars = "/opt/jars";
+  in.tools.spark_classes = "/opt/classes.jsa";
+  in.tools.spark_master = "local[2]";
+  const auto local = package(in);
+  EXPECT_THAT(local.commands[0].environment, ElementsAre(std::pair<std::string, std::string>("SPARK_LOCAL_IP", "127.0.0.1")));
+  EXPECT_THAT(shell(local.commands[0]), Not(HasSubstr("--jars")));  // those are loaded later, past the archive
+  EXPECT_THAT(local.files.at("spark.conf"), HasSubstr("\nspark.driver.extraClassPath /opt/jars/*\n"));
+  EXPECT_THAT(local.files.at("spark.conf"), HasSubstr("\nspark.driver.host 127.0.0.1\n"));
+  EXPECT_THAT(local.files.at("spark.conf"), HasSubstr(" -XX:SharedArchiveFile=/opt/classes.jsa\n"));
+
+  in.tools.spark_master = "spark://10.0.0.1:7077";
+  const auto cluster = package(in);
+  EXPECT_THAT(cluster.commands[0].environment, ElementsAre());
+  EXPECT_THAT(shell(cluster.commands[0]), HasSubstr("--jars '/opt/jars/*.jar'"));
+  EXPECT_THAT(cluster.files.at("spark.conf"), Not(HasSubstr("spark.driver.extra")));
+  EXPECT_THAT(cluster.files.at("spark.conf"), Not(HasSubstr("127.0.0.1\n")));
 }
 
 TEST(Package, HoldsNoSecretOfTheTopologyOrTheEnvironment) {

@@ -10,8 +10,10 @@ class Untested(Exception):
 
 
 def open_session(name):
+    """Untested: refused before there is a session."""
     from pyspark.sql import SparkSession
 
+    require_tested_driver()
     builder = (
         SparkSession.builder.appName(name)
         .config("spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension")
@@ -27,12 +29,6 @@ def open_session(name):
     if os.environ.get("AWS_REGION"):
         builder = builder.config("spark.hadoop.fs.s3a.endpoint.region", os.environ["AWS_REGION"])
     spark = builder.getOrCreate()
-    require_tested("spark", spark.version)
-    try:
-        delta = getattr(spark._jvm, "io.delta.package").VERSION()
-    except Exception:
-        raise Untested(f"Delta {TESTED['delta']} is not among Spark's jars; tools/spark install fetches it") from None
-    require_tested("delta", delta)
     for name, value in small_tables(spark.sparkContext.defaultParallelism).items():
         if not spark.sparkContext.getConf().contains(name):  # what the user says holds
             spark.conf.set(name, value)
@@ -42,6 +38,21 @@ def open_session(name):
 def small_tables(cores):
     """What is shuffled and listed are partials and logs, small beside the rows they come from: a task a core, planned once."""
     return {"spark.sql.shuffle.partitions": str(cores), "spark.sql.adaptive.enabled": "false", "spark.databricks.delta.snapshotPartitions": str(min(cores, 8))}
+
+
+def require_tested_driver():
+    """This Python's Spark, the driver's, and Delta's jars: asked of the JVM that spark-submit has started, in which nothing else runs yet."""
+    import pyspark
+
+    require_tested("spark", pyspark.__version__)
+    pyspark.SparkContext._ensure_initialized()
+    jvm = pyspark.SparkContext._jvm
+    require_tested("spark", getattr(jvm, "org.apache.spark.package").SPARK_VERSION())
+    try:
+        delta = getattr(jvm, "io.delta.package").VERSION()
+    except Exception:
+        raise Untested(f"Delta {TESTED['delta']} is not among Spark's jars; tools/spark install fetches it") from None
+    require_tested("delta", delta)
 
 
 def require_tested(what, version):
