@@ -38,6 +38,9 @@ struct UpCommand {
   std::string listen;              // overrides serve.listen
   bool new_generation = false;     // pagers discard their state and start afresh
   bool accept_loss = false;        // ingest goes on over records lost to retention, and records the loss
+  std::string instance;            // ingest: "i/K", one of several
+  std::string partitions;          // ingest: "0-3,7", these alone
+  bool until_end = false;          // ingest: what is there at the start, then exit 0
 };
 
 struct DeployCommand {

@@ -66,6 +66,12 @@ void add_roles(CLI::App& app, headpond::app::UpCommand& up, int& code) {
       c->add_flag("--new-generation", up.new_generation, "pagers discard their state and start afresh, as a new generation");
     if (roles.empty() || roles.front() == "ingest")
       c->add_flag("--accept-loss", up.accept_loss, "go on over records that the topic's retention deleted unread; the loss is recorded");
+    if (!roles.empty() && roles.front() == "ingest") {
+      auto* instance = c->add_option("--instance", up.instance, "i/K: one of K ingesters; reads the partitions whose number mod K is i")
+                           ->envname("HEADPOND_INSTANCE");
+      c->add_option("--partitions", up.partitions, "these alone, such as 0-3,7")->excludes(instance);
+      c->add_flag("--until-end", up.until_end, "read what is in the topic now, commit it, and end");
+    }
     c->callback([&up, &code, roles] {
       up.roles = roles;
       code = run_up(up);

@@ -68,6 +68,11 @@ std::optional<base::Error> Role::fatal() const {
   return fatal_;
 }
 
+bool Role::finished() const {
+  const std::lock_guard lock(mutex_);
+  return finished_;
+}
+
 bronze::BranchStatus Role::status() const {
   const std::lock_guard lock(mutex_);
   if (current_ != nullptr) {
@@ -99,6 +104,7 @@ base::Result<void> Role::run_engine(Steppable& engine) {
       break;
     }
     failures_ = 0;
+    if (engine.finished()) break;
     if (!*worked && wait(options_.idle_poll)) break;
   }
   if (end) end = engine.drain();
@@ -106,6 +112,7 @@ base::Result<void> Role::run_engine(Steppable& engine) {
   last_ = engine.status();
   last_.promise_s = options_.promise_s;
   if (end) last_.state = "stopped";
+  finished_ = end && engine.finished();
   current_ = nullptr;
   return end;
 }

@@ -26,6 +26,8 @@ class Steppable {
   virtual base::Result<bool> step() = 0;
   virtual base::Result<void> drain() = 0;
   virtual bronze::BranchStatus status() const = 0;
+  // There is nothing left to do for good but drain().
+  virtual bool finished() const { return false; }
   // A long step ends soon, with an error. Threads: any.
   virtual void interrupt() {}
 };
@@ -37,6 +39,10 @@ class Adapter final : public Steppable {
   base::Result<bool> step() override { return engine_->step(); }
   base::Result<void> drain() override { return engine_->drain(); }
   bronze::BranchStatus status() const override { return engine_->status(); }
+  bool finished() const override {
+    if constexpr (requires { engine_->finished(); }) return engine_->finished();
+    return false;
+  }
   void interrupt() override {
     if constexpr (requires { engine_->interrupt(); }) engine_->interrupt();
   }
@@ -76,6 +82,8 @@ class Role {
   bronze::BranchStatus status() const;
   // The error that ended it for good (the user's input, damage), if any.
   std::optional<base::Error> fatal() const;
+  // It has done all there was to do, for good.
+  bool finished() const;
 
  private:
   void run();
@@ -94,6 +102,7 @@ class Role {
   Steppable* current_ = nullptr;  // while its engine runs
   bronze::BranchStatus last_;
   std::optional<base::Error> fatal_;
+  bool finished_ = false;
   int failures_ = 0;
   bool opened_ = false;  // an engine has been open once
 };

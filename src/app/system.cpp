@@ -31,10 +31,8 @@ double promise_of(const spec::Topology& topology, const spec::Branch& branch) {
   return promise;
 }
 
-Role::Factory ingest_factory(Session& session, bool accept_loss) {
-  return [&session, accept_loss] {
-    ingest::Settings settings;
-    settings.accept_loss = accept_loss;
+Role::Factory ingest_factory(Session& session, const ingest::Settings& settings) {
+  return [&session, settings] {
     return adapt(ingest::Engine::open(
         session.topology, {*session.lake, session.paths, *session.clock, *session.random, *session.failpoints, env::thread_worker},
         settings));
@@ -74,7 +72,7 @@ base::Result<std::unique_ptr<System>> System::create(Session& session, const Sel
     system->roles_.push_back(std::make_unique<Role>(std::move(options), std::move(factory), hooks.log));
   };
   if (selection.includes("ingest", "ingest"))
-    add({.name = "ingest", .kind = "ingest", .first_open_must_succeed = true}, ingest_factory(session, selection.accept_loss));
+    add({.name = "ingest", .kind = "ingest", .first_open_must_succeed = true}, ingest_factory(session, selection.ingest));
   for (const auto& branch : session.topology.branches) {
     const std::string kind(spec::to_string(branch.kind));
     if (branch.kind == spec::BranchKind::kPager && branch.external() && selection.includes("notify", branch.name))
@@ -119,6 +117,10 @@ void System::start() {
 void System::stop() {
   for (auto& role : roles_) role->ask_to_stop();
   for (auto& role : roles_) role->stop();
+}
+
+bool System::finished() const {
+  return std::ranges::all_of(roles_, [](const auto& role) { return role->finished(); });
 }
 
 std::vector<bronze::BranchStatus> System::statuses() const {

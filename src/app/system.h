@@ -12,6 +12,7 @@
 #include "app/role.h"
 #include "app/session.h"
 #include "bronze/cursor.h"
+#include "ingest/engine.h"
 
 namespace headpond::app {
 
@@ -19,7 +20,7 @@ struct Selection {
   std::vector<std::string> kinds;  // "ingest", "pager", "notify", "dashboard", "billing"; empty = all
   std::string branch;              // empty = every branch of those kinds
   bool new_generation = false;     // pagers discard their state
-  bool accept_loss = false;        // of records that retention deleted before ingest read them
+  ingest::Settings ingest = {};
   bool includes(const std::string& kind, const std::string& name) const;
 };
 
@@ -40,6 +41,8 @@ class System {
   std::vector<bronze::BranchStatus> statuses() const;
   // Roles that ended for good, with why.
   std::vector<std::pair<std::string, base::Error>> failed() const;
+  // Every role has done all there was to do.
+  bool finished() const;
   std::size_t roles() const { return roles_.size(); }
 
  private:

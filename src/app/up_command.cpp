@@ -44,6 +44,19 @@ std::optional<base::Error> ended(const System& system) {
   return std::nullopt;
 }
 
+base::Result<ingest::Settings> ingest_settings(const UpCommand& command) {
+  ingest::Settings settings;
+  settings.accept_loss = command.accept_loss;
+  settings.until_end = command.until_end;
+  if (!command.instance.empty()) {
+    TRY(settings.share, ingest::parse_instance(command.instance));
+  }
+  if (!command.partitions.empty()) {
+    TRY(settings.share, ingest::parse_partitions(command.partitions));
+  }
+  return settings;
+}
+
 }  // namespace
 
 int run_up(const UpCommand& command) {
@@ -76,10 +89,10 @@ int run_up(const UpCommand& command) {
   std::unique_ptr<System> system;
   const bool serve_only = command.roles == std::vector<std::string>{"serve"};
   if (!serve_only) {
+    const auto settings = ingest_settings(command);
+    if (!settings) return complain(settings.error());
     auto created = System::create(
-        *session,
-        {.kinds = command.roles, .branch = command.branch, .new_generation = command.new_generation, .accept_loss = command.accept_loss},
-        hooks);
+        *session, {.kinds = command.roles, .branch = command.branch, .new_generation = command.new_generation, .ingest = *settings}, hooks);
     if (!created) return complain(created.error());
     system = std::move(*created);
   }
@@ -92,7 +105,7 @@ int run_up(const UpCommand& command) {
   }
   if (system) system->start();
   std::optional<base::Error> end;
-  while (!signals.wait(kWatch) && !end)
+  while (!signals.wait(kWatch) && !end && !(system && system->finished()))
     if (system) end = ended(*system);
   if (server) server->stop();
   if (system) {

@@ -48,6 +48,7 @@ class TableWriter final : public Writer {
                    base::Micros arrival) override;
   std::unique_ptr<Cut> cut() override;
   base::Result<CommitResult> publish(std::unique_ptr<Cut> cut, const CommitRequest& request) override;
+  base::Result<void> follow() override;
 
  private:
   enum class Outcome { kWon, kLost, kNotThere };
@@ -200,6 +201,13 @@ base::Result<CommitResult> TableWriter::publish(std::unique_ptr<Cut> cut, const 
   auto& taken = static_cast<StagedCut&>(*cut);
   TRY_VOID(or_dead(make_visible(taken.files)));
   return or_dead(put(taken, request));
+}
+
+base::Result<void> TableWriter::follow() {
+  while (true) {
+    TRY(const auto outcome, look_at(version_.next(), ""));
+    if (outcome == Outcome::kNotThere) return {};
+  }
 }
 
 }  // namespace

@@ -95,6 +95,10 @@ class Writer {
   // (the table tells whether it was published).
   virtual base::Result<CommitResult> publish(std::unique_ptr<Cut> cut, const CommitRequest& request) = 0;
 
+  // Follows what others have committed since. What is staged stays. Errors: kFenced, kInvalid, kCorrupt as publish(). kRetry: store
+  // trouble.
+  virtual base::Result<void> follow() = 0;
+
   base::Result<CommitResult> commit(const CommitRequest& request) { return publish(cut(), request); }
 };
 

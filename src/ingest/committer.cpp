@@ -82,6 +82,16 @@ void Committer::publish(std::unique_ptr<bronze::Writer::Cut> cut, const bronze::
   finish(Done{*published, writer_->table_clock(), (clock_.monotonic() - asked_at_).to_seconds() * 1000});
 }
 
+void Committer::follow() {
+  HP_ASSERT(!committing_);
+  committing_ = true;
+  publisher_->post([this] {
+    if (auto error = failure()) return finish(std::unexpected(std::move(*error)));
+    if (auto followed = writer_->follow(); !followed) return finish(std::unexpected(std::move(followed.error())));
+    finish(Done{.result = {.version = writer_->version()}, .table = writer_->table_clock()});
+  });
+}
+
 void Committer::finish(base::Result<Done> outcome) {
   const std::lock_guard lock(mutex_);
   if (!outcome && !failure_) failure_ = outcome.error();

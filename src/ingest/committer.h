@@ -50,8 +50,10 @@ class Committer {
 
   // Requires: none is under way.
   void commit(bronze::CommitRequest request);
+  // Follows what other ingesters have committed; like a commit, but nothing is written.
+  void follow();
   bool committing() const { return committing_; }
-  // The outcome of commit(), once. None: still under way, or there is none. Errors: the writer's; discard the object.
+  // The outcome of commit() or follow(), once. None: still under way, or there is none. Errors: the writer's; discard the object.
   std::optional<base::Result<Done>> take();
   // The same, waiting for it. Requires: one is under way.
   base::Result<Done> wait();

@@ -55,6 +55,10 @@ class FakeWriter final : public bronze::Writer {
     version_ = version_.next();
     return bronze::CommitResult{version_, static_cast<Rows&>(*cut).rows};
   }
+  base::Result<void> follow() override {
+    note("follow");
+    return {};
+  }
 
  private:
   struct Rows final : Cut {

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
+#include <set>
 
 #include "ingest/committer.h"
 #include "ingest/config.h"
 #include "ingest/lane.h"
 #include "ingest/meter.h"
+#include "ingest/ownership.h"
 #include "ingest/stall_watch.h"
 #include "ingest/start.h"
 #include "kafka/client.h"
@@ -19,15 +21,21 @@ namespace {
 constexpr auto kAskAhead = base::Duration::millis(100);
 constexpr auto kPublishLocal = base::Duration::seconds(1);
 constexpr auto kPublishRemote = base::Duration::seconds(10);
+constexpr int kOpenAttemptsMax = 8;
 
 class TopicEngine final : public Engine {
  public:
-  TopicEngine(const spec::Topology& topology, World world, Settings settings)
-      : topology_(topology), world_(std::move(world)), settings_(settings), source_name_(topic_of(topology, "").source()) {}
+  TopicEngine(const spec::Topology& topology, World world, Settings settings, std::unique_ptr<kafka::Group> group)
+      : topology_(topology),
+        world_(std::move(world)),
+        settings_(settings),
+        source_name_(topic_of(topology, "").source()),
+        owners_(settings.share, std::move(group)) {}
 
   base::Result<void> start(std::unique_ptr<kafka::Source> source);
   base::Result<bool> step() override;
   base::Result<void> drain() override;
+  bool finished() const override;
   bronze::BranchStatus status() const override {
     const std::scoped_lock lock(status_mutex_);
     return status_;
@@ -35,14 +43,25 @@ class TopicEngine final : public Engine {
 
  private:
   base::Result<void> check_topic(const std::string& id) const;
+  base::Result<bool> work();
+  base::Result<std::unique_ptr<bronze::Writer>> open_writer();
+  base::Result<std::unique_ptr<bronze::Writer>> open_table(const kafka::TopicInfo& info);
   base::Result<void> name_first_partitions(const kafka::TopicInfo& info, bronze::Writer& writer);
+  void write_through(std::unique_ptr<bronze::Writer> writer);
   base::Result<std::vector<Partition>> resume(const std::vector<base::PartitionId>& ids);
   base::Result<void> learn(const kafka::TopicInfo& info);
   base::Result<void> look_after_topic();
   void ask_log_ends();
   base::Result<void> begin_commit();
   base::Result<void> finish_commit(base::Result<Committer::Done> outcome);
-  base::Result<void> adopt_new_partitions();
+  base::Result<void> finish_any_commit();
+  base::Duration next_cut() const;
+  // Owners.
+  base::Result<void> rebalance();
+  base::Result<void> give(const std::vector<base::PartitionId>& ids);
+  base::Result<void> follow();
+  base::Result<void> recover();
+  base::Result<void> adopt();
   std::vector<bronze::Stalled> stalled(bool broker_answers) const;
   void observe_table();
   void publish_group_offsets();
@@ -53,14 +72,17 @@ class TopicEngine final : public Engine {
   World world_;
   Settings settings_;
   std::string source_name_;
+  Ownership owners_;
   std::string topic_id_;
   std::unique_ptr<Committer> committer_;  // before the lane, which borrows it
   bronze::TableClock table_;              // after the last finished commit
   base::Version version_;
   std::unique_ptr<Lane> lane_;
   TopicTraits traits_;
-  std::vector<base::PartitionId> unnamed_;    // seen at the broker, not in the table yet
-  std::vector<base::PartitionId> named_now_;  // by the commit under way; ours once it is done
+  std::set<base::PartitionId> seen_;                 // at the broker
+  std::map<base::PartitionId, Partition> others_;    // of seen_, what others read or nobody, as far as the table and the broker tell
+  std::map<base::PartitionId, base::Offset> until_;  // of until_end: where each ended at the start
+  int fenced_ = 0;
 
   base::Duration next_cut_, next_describe_, next_publish_;
   bool ask_due_ = true;  // once a commit interval
@@ -105,34 +127,50 @@ base::Result<void> TopicEngine::start(std::unique_ptr<kafka::Source> source) {
   TRY(auto decoder, open_decoder(topology_));
   TRY(const auto info, source->describe());
   topic_id_ = info.id;
-  bronze::WriterOptions options;
-  options.writer_id = "ingest-" + std::to_string(world_.random.next() >> 32);
-  TRY(auto writer,
-      bronze::Writer::open(table_spec(topology_, world_.paths), options, {world_.lake, world_.clock, world_.random, world_.failpoints}));
-  table_ = writer->table_clock();
-  TRY_VOID(check_topic(info.id));
   LaneOptions lane_options{
       topology_.source.topic, source_name_, {topology_.bronze.max_future, topology_.bronze.max_clock_error}, settings_.accept_loss};
   lane_ = std::make_unique<Lane>(std::move(lane_options), std::move(source), std::move(decoder), declared_columns(topology_), world_.clock);
+  TRY(auto writer, open_table(info));
+  write_through(std::move(writer));
+  lane_->bind(*committer_);
   const auto now = world_.clock.monotonic();
-  next_cut_ = now + topology_.bronze.commit_interval;
+  next_cut_ = next_cut();
   next_describe_ = now + settings_.describe_every;
   next_publish_ = now;
   TRY_VOID(learn(info));
-  TRY_VOID(name_first_partitions(info, *writer));
-  table_ = writer->table_clock();
-  version_ = writer->version();
-  committer_ = std::make_unique<Committer>(std::move(writer), declared_columns(topology_), world_.workers, world_.clock);
-  lane_->bind(*committer_);
-  std::vector<base::PartitionId> ids;
-  for (const auto& partition : info.partitions) ids.push_back(partition.id);
-  unnamed_.clear();
-  TRY(auto partitions, resume(ids));
-  TRY_VOID(lane_->own(std::move(partitions)));
+  if (settings_.until_end) {
+    TRY(until_, lane_->source().log_ends({seen_.begin(), seen_.end()}));
+  }
+  TRY_VOID(adopt());
   observe_table();
   meter_.start(now);
   refresh_status();
   return {};
+}
+
+base::Result<std::unique_ptr<bronze::Writer>> TopicEngine::open_writer() {
+  bronze::WriterOptions options;
+  options.writer_id = "ingest-" + std::to_string(world_.random.next() >> 32);
+  return bronze::Writer::open(table_spec(topology_, world_.paths), options, {world_.lake, world_.clock, world_.random, world_.failpoints});
+}
+
+// Opens the table with the topic's partitions in it. Several ingesters may do so at once: the gap in front of a start is one's alone.
+base::Result<std::unique_ptr<bronze::Writer>> TopicEngine::open_table(const kafka::TopicInfo& info) {
+  for (int attempt = 1;; ++attempt) {
+    TRY(auto writer, open_writer());
+    table_ = writer->table_clock();
+    TRY_VOID(check_topic(info.id));
+    const auto named = name_first_partitions(info, *writer);
+    if (named) return writer;
+    if (named.error().kind != base::ErrorKind::kFenced || attempt == kOpenAttemptsMax) return std::unexpected(named.error());
+  }
+}
+
+void TopicEngine::write_through(std::unique_ptr<bronze::Writer> writer) {
+  table_ = writer->table_clock();
+  version_ = writer->version();
+  committer_.reset();
+  committer_ = std::make_unique<Committer>(std::move(writer), declared_columns(topology_), world_.workers, world_.clock);
 }
 
 // The first commit of a generation names topic and partitions; where reading does not start at the beginning, it also says what lies
@@ -195,14 +233,8 @@ base::Result<void> TopicEngine::learn(const kafka::TopicInfo& info) {
   ++traits_.knowledge;
   lane_->know(traits_);
   for (const auto& partition : info.partitions) {
-    const auto index = static_cast<std::size_t>(partition.id.value());
-    auto& known = lane_->partitions();
-    if (index < known.size() && known[index].owned) {
-      known[index].has_leader = partition.has_leader;
-    } else if (std::ranges::find(unnamed_, partition.id) == unnamed_.end() &&
-               std::ranges::find(named_now_, partition.id) == named_now_.end()) {
-      unnamed_.push_back(partition.id);
-    }
+    seen_.insert(partition.id);
+    if (lane_->owns(partition.id)) lane_->partitions()[static_cast<std::size_t>(partition.id.value())].has_leader = partition.has_leader;
   }
   return {};
 }
@@ -229,10 +261,18 @@ base::Result<void> TopicEngine::look_after_topic() {
 void TopicEngine::ask_log_ends() {
   asked_at_ = world_.clock.now();
   asked_ = true;
-  lane_->source().ask_log_ends(lane_->owned());
+  lane_->source().ask_log_ends({seen_.begin(), seen_.end()});
 }
 
 base::Result<bool> TopicEngine::step() {
+  auto worked = work();
+  if (worked || worked.error().kind != base::ErrorKind::kFenced || !owners_.shared()) return worked;
+  TRY_VOID(recover());
+  return true;
+}
+
+base::Result<bool> TopicEngine::work() {
+  TRY_VOID(rebalance());
   const auto now = world_.clock.monotonic();
   const auto ahead = std::min(kAskAhead, base::Duration(topology_.bronze.commit_interval.value() / 4));
   if (ask_due_ && now >= next_cut_ - ahead) {
@@ -268,7 +308,21 @@ std::vector<bronze::Stalled> TopicEngine::stalled(bool broker_answers) const {
       found.push_back({in_source(partition.id), std::move(*reason)});
     }
   }
+  // Whoever reads it names it with a better reason; only what nobody names is without an owner.
+  for (const auto& [id, partition] : others_) {
+    const auto table = table_.partitions().find(in_source(id));
+    if (table != table_.partitions().end() && !table->second.stalled && now - partition.changed_at >= topology_.bronze.stall_after)
+      found.push_back({in_source(id), "no owner"});
+  }
   return found;
+}
+
+// Alone: an interval after the one before. Of several each has its moment within the interval.
+base::Duration TopicEngine::next_cut() const {
+  const auto now = world_.clock.monotonic();
+  const auto interval = topology_.bronze.commit_interval;
+  if (owners_.shared()) return now + until_phase(owners_.phase(), world_.clock.now(), interval);
+  return next_cut_ == base::Duration() ? now + interval : std::max(next_cut_ + interval, now);
 }
 
 base::Result<void> TopicEngine::begin_commit() {
@@ -276,15 +330,19 @@ base::Result<void> TopicEngine::begin_commit() {
   // The cut: clocks are fixed before any further row is stamped, so that no later arrival is below them.
   bronze::CommitRequest request;
   request.clocks = lane_->cut(log_ends_, log_ends_asked_at_);
+  for (const auto& answer : log_ends_) {
+    if (const auto other = others_.find(answer.partition); other != others_.end()) other->second.log_end = answer.end.value();
+  }
   log_ends_.clear();
   ask_due_ = true;
   request.stalled = stalled(broker_answers_);
-  named_now_ = std::exchange(unnamed_, {});
-  for (const auto id : named_now_) request.partitions.push_back(in_source(id));
+  for (const auto id : seen_) {
+    if (!table_.partitions().contains(in_source(id))) request.partitions.push_back(in_source(id));
+  }
   for (auto& partition : lane_->partitions()) {
     if (std::exchange(partition.epoch_changed, false)) request.leader_epochs.emplace_back(in_source(partition.id), partition.leader_epoch);
   }
-  next_cut_ = std::max(next_cut_ + topology_.bronze.commit_interval, world_.clock.monotonic());
+  next_cut_ = next_cut();
   committer_->commit(std::move(request));
   return {};
 }
@@ -296,15 +354,92 @@ base::Result<void> TopicEngine::finish_commit(base::Result<Committer::Done> outc
   commit_ms_ = done.ms;
   observe_table();
   publish_group_offsets();
-  TRY_VOID(adopt_new_partitions());
+  TRY_VOID(adopt());
   refresh_status();
   return {};
 }
 
-base::Result<void> TopicEngine::adopt_new_partitions() {
-  if (named_now_.empty()) return {};
-  TRY(auto partitions, resume(std::exchange(named_now_, {})));
+base::Result<void> TopicEngine::finish_any_commit() {
+  return committer_->committing() ? finish_commit(committer_->wait()) : base::Result<void>();
+}
+
+// Reads what is ours and in the table, and not read yet.
+base::Result<void> TopicEngine::adopt() {
+  std::vector<base::PartitionId> fresh;
+  for (const auto id : seen_) {
+    if (owners_.has(id) && !lane_->owns(id) && table_.partitions().contains(in_source(id))) fresh.push_back(id);
+  }
+  if (fresh.empty()) return {};
+  TRY(auto partitions, resume(fresh));
+  for (const auto id : fresh) others_.erase(id);
   return lane_->own(std::move(partitions));
+}
+
+// Carries out what the group wants, and only then tells it so.
+base::Result<void> TopicEngine::rebalance() {
+  const auto change = owners_.take();
+  if (!change) return {};
+  using Kind = kafka::GroupChange::Kind;
+  if (change->kind == Kind::kGiven) {
+    TRY_VOID(give(change->partitions));
+  } else if (change->kind == Kind::kLost) {
+    lane_->release(change->partitions);
+    TRY_VOID(recover());
+  } else {
+    for (const auto id : change->partitions) seen_.insert(id);
+    TRY_VOID(follow());
+  }
+  world_.failpoints.reach(change->kind == Kind::kGained ? "ingest.mid_assign" : "ingest.mid_revoke");
+  TRY_VOID(owners_.done());
+  TRY_VOID(adopt());
+  observe_table();
+  return {};
+}
+
+// What was stamped of them is committed before they are another's; what was only fetched is discarded.
+base::Result<void> TopicEngine::give(const std::vector<base::PartitionId>& ids) {
+  TRY_VOID(lane_->quiet(ids));
+  TRY_VOID(finish_any_commit());
+  TRY_VOID(begin_commit());
+  TRY_VOID(finish_any_commit());
+  lane_->release(ids);
+  return {};
+}
+
+// The table as the last owner left it.
+base::Result<void> TopicEngine::follow() {
+  TRY_VOID(finish_any_commit());
+  committer_->follow();
+  TRY(auto done, committer_->wait());
+  table_ = std::move(done.table);
+  version_ = done.result.version;
+  return {};
+}
+
+// Another ingester has committed a partition of ours: what we had of it is dropped, and the table tells where to go on.
+base::Result<void> TopicEngine::recover() {
+  ++fenced_;
+  if (committer_->committing()) static_cast<void>(committer_->wait());  // whatever came of it, the table tells
+  TRY(auto writer, open_writer());
+  write_through(std::move(writer));
+  TRY_VOID(check_topic(topic_id_));
+  TRY(auto partitions, resume(lane_->owned()));
+  TRY_VOID(lane_->restart(*committer_, std::move(partitions)));
+  log_ends_.clear();
+  ask_due_ = true;
+  observe_table();
+  return {};
+}
+
+bool TopicEngine::finished() const {
+  if (!settings_.until_end || !owners_.settled()) return false;
+  return std::ranges::all_of(seen_, [&](base::PartitionId id) {
+    const auto until = until_.find(id);
+    if (!owners_.has(id) || until == until_.end()) return true;
+    if (!lane_->owns(id)) return false;
+    const auto& partition = lane_->partitions()[static_cast<std::size_t>(id.value())];
+    return partition.next >= until->second.value() || (partition.end_seen == partition.next && partition.suspect < 0);
+  });
 }
 
 void TopicEngine::observe_table() {
@@ -313,6 +448,14 @@ void TopicEngine::observe_table() {
     if (!partition.owned) continue;
     const auto table = table_.partitions().find(in_source(partition.id));
     if (table != table_.partitions().end()) observe(partition, table->second, now);
+  }
+  if (!owners_.shared()) return;
+  for (const auto id : seen_) {
+    const auto table = table_.partitions().find(in_source(id));
+    if (lane_->owns(id) || table == table_.partitions().end()) continue;
+    const auto [other, fresh] = others_.try_emplace(id);
+    if (fresh) other->second.changed_at = now;
+    observe(other->second, table->second, now);
   }
 }
 
@@ -325,7 +468,11 @@ void TopicEngine::publish_group_offsets() {
     if (table != table_.partitions().end() && table->second.position.value() >= 0)
       next.push_back({partition.id, table->second.position.next()});
   }
-  lane_->source().publish_group_offsets(next);
+  if (owners_.group() != nullptr) {
+    owners_.group()->publish_offsets(next);
+  } else {
+    lane_->source().publish_group_offsets(next);
+  }
 }
 
 void TopicEngine::refresh_status() {
@@ -341,13 +488,19 @@ void TopicEngine::refresh_status() {
     ++partitions;
     ends_known = ends_known && partition.log_end >= 0;
     lag += static_cast<double>(std::max<std::int64_t>(0, partition.log_end - partition.next));
-    const auto table = table_.partitions().find(in_source(partition.id));
-    if (table == table_.partitions().end() || !table->second.stalled) continue;
+  }
+  for (const auto& [id, partition] : others_) {
+    ends_known = ends_known && partition.log_end >= 0;
+    lag += static_cast<double>(std::max<std::int64_t>(0, partition.log_end - partition.table_position.next().value()));
+  }
+  for (const auto& [partition, reason] : table_.stalled()) {
     ++stalled_partitions;
-    if (message.empty()) message = "partition " + std::to_string(partition.id.value()) + " is stalled: " + *table->second.stalled;
+    if (message.empty()) message = "partition " + std::to_string(partition.partition.value()) + " is stalled: " + reason;
   }
   if (stalled_partitions > 1) message += ", and " + std::to_string(stalled_partitions - 1) + " more";
   if (!broker_answers_ && !lane_->last_trouble().empty()) message += (message.empty() ? "" : "; ") + lane_->last_trouble();
+  if (const auto trouble = owners_.group() == nullptr ? "" : owners_.group()->trouble(); !trouble.empty())
+    message += (message.empty() ? "" : "; ") + trouble;
   bronze::BranchStatus status;
   status.branch = "ingest";
   status.kind = "ingest";
@@ -366,7 +519,8 @@ void TopicEngine::refresh_status() {
                     {"future_timestamps", static_cast<double>(counts.future_timestamps)},
                     {"partitions", static_cast<double>(partitions)},
                     {"stalled_partitions", static_cast<double>(stalled_partitions)},
-                    {"commit_ms", commit_ms_}};
+                    {"commit_ms", commit_ms_},
+                    {"fenced", static_cast<double>(fenced_)}};
   if (ends_known) status.figures["kafka_lag"] = lag;
   if (now >= next_publish_) {
     const bool local = world_.lake.local_path(world_.paths.bronze).has_value();
@@ -379,9 +533,9 @@ void TopicEngine::refresh_status() {
 }
 
 base::Result<void> TopicEngine::drain() {
-  if (committer_->committing()) TRY_VOID(finish_commit(committer_->wait()));
+  TRY_VOID(finish_any_commit());
   TRY_VOID(begin_commit());
-  TRY_VOID(finish_commit(committer_->wait()));
+  TRY_VOID(finish_any_commit());
   next_publish_ = base::Duration(0);
   state_ = "stopped";
   refresh_status();
@@ -391,16 +545,27 @@ base::Result<void> TopicEngine::drain() {
 }  // namespace
 
 base::Result<std::unique_ptr<Engine>> Engine::open_over(std::unique_ptr<kafka::Source> source, const spec::Topology& topology, World world,
-                                                        Settings settings) {
-  auto engine = std::make_unique<TopicEngine>(topology, std::move(world), settings);
+                                                        Settings settings, std::unique_ptr<kafka::Group> group) {
+  auto engine = std::make_unique<TopicEngine>(topology, std::move(world), settings, std::move(group));
   TRY_VOID(engine->start(std::move(source)));
   return engine;
 }
 
 base::Result<std::unique_ptr<Engine>> Engine::open(const spec::Topology& topology, World world, Settings settings) {
   const kafka::ClientOptions client{topology.source.brokers, topology.source.librdkafka_options};
-  TRY(auto source, kafka::open_source(client, topology.source.topic, "headpond-" + topology.name));
-  return open_over(std::move(source), topology, std::move(world), settings);
+  const auto group_id = topology.source.group.empty() ? "headpond-" + topology.name : topology.source.group;
+  const bool grouped = topology.source.assignment == spec::Assignment::kGroup;
+  if (grouped && !settings.share.alone())
+    return base::fail(base::ErrorKind::kInvalid,
+                      spec::to_string(topology.source.place) +
+                          ": source.kafka.assignment is group, so the group deals out the partitions; start ingest without --instance and "
+                          "--partitions, or say assignment: static");
+  TRY(auto source, kafka::open_source(client, topology.source.topic, group_id));
+  std::unique_ptr<kafka::Group> group;
+  if (grouped) {
+    TRY(group, kafka::open_group(client, topology.source.topic, group_id));
+  }
+  return open_over(std::move(source), topology, std::move(world), settings, std::move(group));
 }
 
 }  // namespace headpond::ingest

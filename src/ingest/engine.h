@@ -5,7 +5,8 @@
 //   while (running) { TRY(bool more, engine->step()); if (!more) wait a little; }
 //   engine->drain();
 //
-// Two engines on one table are safe: the slower one is fenced (kFenced) and has to be opened again.
+// Several engines on one table are safe, whatever they believe to own: the table's precondition fences the slower one. One that reads the
+// topic alone ends with kFenced and has to be opened again; one that shares it (a static share, a consumer group) reads on from the table.
 // Threads: step() and drain() from one; status() from any.
 #pragma once
 
@@ -19,6 +20,8 @@
 #include "env/failpoints.h"
 #include "env/object_store.h"
 #include "env/worker.h"
+#include "ingest/share.h"
+#include "kafka/group.h"
 #include "kafka/source.h"
 #include "spec/topology.h"
 
@@ -39,6 +42,8 @@ struct Settings {
   base::Duration poll = base::Duration::millis(10);  // longest wait for records in one step
   // A topic that is re-created is noticed after this at the latest; new partitions are too.
   base::Duration describe_every = base::Duration::seconds(2);
+  Share share;             // of the topic, with assignment: static
+  bool until_end = false;  // finished() once everything is read that was there when it was opened
 };
 
 class Engine {
@@ -48,8 +53,9 @@ class Engine {
   // table is not Headpond's, an option that must not be set: with the mend. kCorrupt.
   static base::Result<std::unique_ptr<Engine>> open(const spec::Topology& topology, World world, Settings settings = {});
   // The same over a given source.
+  // With a group, the group says which partitions are read.
   static base::Result<std::unique_ptr<Engine>> open_over(std::unique_ptr<kafka::Source> source, const spec::Topology& topology, World world,
-                                                         Settings settings = {});
+                                                         Settings settings = {}, std::unique_ptr<kafka::Group> group = nullptr);
   virtual ~Engine() = default;
 
   // Takes in what has arrived, a batch at most, begins a commit when the interval is over and the one before is done, and looks how that
@@ -58,8 +64,11 @@ class Engine {
   virtual base::Result<bool> step() = 0;
   // Commits what was taken in, and waits for it.
   virtual base::Result<void> drain() = 0;
+  // With until_end: nothing is left to do but drain().
+  virtual bool finished() const = 0;
   // `complete_until` is the smallest clock. Figures: rows_per_s, bytes_per_s, rows, errors, type_mismatches, future_ts, future_timestamps,
-  // stalled_partitions, partitions, commit_ms; kafka_lag once the broker has told the end of every partition.
+  // stalled_partitions, partitions, commit_ms, fenced; kafka_lag, of the whole topic, once the broker has told the end of every
+  // partition.
   virtual bronze::BranchStatus status() const = 0;
 };
 

@@ -10,10 +10,6 @@ namespace {
 // The wall clock is read once for so many records: a read costs as much as a tenth of a record.
 constexpr unsigned kRecordsPerClockRead = 64;
 
-std::string plural(std::int64_t n) {
-  return std::to_string(n) + (n == 1 ? " record" : " records");
-}
-
 }  // namespace
 
 Lane::Lane(LaneOptions options, std::unique_ptr<kafka::Source> source, std::unique_ptr<decode::Decoder> decoder,
@@ -23,16 +19,42 @@ Lane::Lane(LaneOptions options, std::unique_ptr<kafka::Source> source, std::uniq
 }
 
 base::Result<void> Lane::own(std::vector<Partition> partitions) {
+  const auto assignments = adopt(std::move(partitions));
+  return assignments.empty() ? base::Result<void>() : source_->add(assignments);
+}
+
+std::vector<kafka::Assignment> Lane::adopt(std::vector<Partition> partitions) {
   std::vector<kafka::Assignment> assignments;
   for (auto& partition : partitions) {
     const auto index = static_cast<std::size_t>(partition.id.value());
     if (partitions_.size() <= index) partitions_.resize(index + 1);
+    counts_.future_timestamps += partitions_[index].arrival.from_the_future();
     partition.owned = true;
     partition.changed_at = clock_.monotonic();
-    assignments.push_back({partition.id, base::Offset(partition.next)});
+    assignments.push_back({partition.id, base::Offset(partition.next), partition.leader_epoch});
     partitions_[index] = std::move(partition);
   }
-  return source_->add(assignments);
+  return assignments;
+}
+
+base::Result<void> Lane::quiet(const std::vector<base::PartitionId>& ids) {
+  for (const auto id : ids) {
+    if (owns(id) && partitions_[static_cast<std::size_t>(id.value())].stopped.empty()) TRY_VOID(source_->remove(id));
+  }
+  return {};
+}
+
+void Lane::release(const std::vector<base::PartitionId>& ids) {
+  for (const auto id : ids) {
+    if (owns(id)) partitions_[static_cast<std::size_t>(id.value())].owned = false;
+  }
+}
+
+base::Result<void> Lane::restart(Committer& committer, std::vector<Partition> partitions) {
+  batch_.reset();
+  committer_ = &committer;
+  release(owned());
+  return source_->assign(adopt(std::move(partitions)));
 }
 
 std::vector<base::PartitionId> Lane::owned() const {
@@ -164,7 +186,7 @@ bool Lane::settle_offset(Partition& partition, std::int64_t seen) {
     }
     case GapVerdict::kConfirm:
       if (!topic_.may_have_gaps()) wants_description_ = true;
-      outcome_ = source_->refetch({partition.id, base::Offset(partition.next)});
+      outcome_ = source_->refetch({partition.id, base::Offset(partition.next), partition.leader_epoch});
       return false;
     case GapVerdict::kIllegal:
       stop(partition, "offsets " + std::to_string(partition.next) + "-" + std::to_string(seen - 1) +
@@ -220,51 +242,10 @@ void Lane::hear(const kafka::PartitionEvent& event) {
       ++counts_.interruptions;
       partition->fresh = true;
       return;
-    case kafka::EventKind::kOutOfRange: out_of_range(*partition); return;
-    case kafka::EventKind::kTruncated: out_of_range(*partition); return;
+    case kafka::EventKind::kOutOfRange: out_of_range(*partition, false); return;
+    case kafka::EventKind::kTruncated: out_of_range(*partition, true); return;
     case kafka::EventKind::kRefused: give_up({base::ErrorKind::kRetry, name_of(*partition) + ": " + event.message}); return;
   }
-}
-
-// Either the log's begin has passed us (retention), or its end lies before us (another topic, or records lost by the broker).
-void Lane::out_of_range(Partition& partition) {
-  const auto starts = source_->log_starts({partition.id});
-  const auto ends = source_->log_ends({partition.id});
-  if (!starts || !ends) {
-    give_up(!starts ? starts.error() : ends.error());
-    return;
-  }
-  const auto start = starts->at(partition.id).value(), end = ends->at(partition.id).value();
-  if (end < partition.next) {
-    give_up({base::ErrorKind::kInvalid,
-             name_of(partition) + ": the table is at offset " + std::to_string(partition.next - 1) + ", the broker's log ends at " +
-                 std::to_string(end) +
-                 ": the topic was re-created or has lost records; set `generation:` one higher under source.kafka to go on with it"});
-    return;
-  }
-  if (start <= partition.next) {  // in range after all: a leader that had not caught up
-    outcome_ = source_->refetch({partition.id, base::Offset(partition.next)});
-    partition.fresh = true;
-    return;
-  }
-  const auto lost = start - partition.next;
-  const auto what = name_of(partition) + ": offsets " + std::to_string(partition.next) + "-" + std::to_string(start - 1) + " (" +
-                    plural(lost) + ") were deleted by the topic's retention before they were read";
-  if (!options_.accept_loss) {
-    give_up(
-        {base::ErrorKind::kInvalid, what + "; to go on without them, and have the loss on record, start ingest once with --accept-loss"});
-    return;
-  }
-  outcome_ = flush();
-  if (!outcome_) return;
-  const auto arrival = partition.arrival.last_arrival().value_or(clock_.now());
-  partition.arrival.raise(arrival);
-  declare_initial_gap(partition, arrival);
-  declare(partition, partition.next, start - 1, "retention (accepted)", arrival);
-  last_trouble_ = what + "; accepted";
-  partition.next = start;
-  partition.fresh = true;
-  outcome_ = source_->refetch({partition.id, base::Offset(start)});
 }
 
 void Lane::give_up(base::Error error) {

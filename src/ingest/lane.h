@@ -46,6 +46,12 @@ class Lane {
   void know(const TopicTraits& topic) { topic_ = topic; }
   // Takes partitions over at the given state and starts to fetch them.
   base::Result<void> own(std::vector<Partition> partitions);
+  // Fetches no more of them: what was fetched and not yet stamped is discarded. What was stamped stays.
+  base::Result<void> quiet(const std::vector<base::PartitionId>& ids);
+  // They are another's now.
+  void release(const std::vector<base::PartitionId>& ids);
+  // Drops what was not committed, and goes on with `committer` at `partitions` alone.
+  base::Result<void> restart(Committer& committer, std::vector<Partition> partitions);
 
   // Hands over what has arrived, a batch at most. True: there was something.
   // Errors: the committer's. kInvalid: records are missing or the topic is another one (see message).
@@ -59,6 +65,10 @@ class Lane {
   kafka::Source& source() { return *source_; }
   std::vector<Partition>& partitions() { return partitions_; }  // by id; index is the id
   std::vector<base::PartitionId> owned() const;
+  bool owns(base::PartitionId id) const {
+    const auto index = static_cast<std::size_t>(id.value());
+    return index < partitions_.size() && partitions_[index].owned;
+  }
   LaneCounts counts() const;
   // A gap waits for a fresh description of the topic.
   bool wants_description() const { return wants_description_; }
@@ -76,7 +86,11 @@ class Lane {
   bool put_siblings(const kafka::Record& record, std::int64_t arrival);
   void stamp(std::size_t row, const kafka::Record& record, std::int64_t arrival);
   void settle_row(std::size_t row, const decode::Decoded& decoded);
-  void out_of_range(Partition& partition);
+  std::vector<kafka::Assignment> adopt(std::vector<Partition> partitions);
+  // In lost_records.cpp.
+  void out_of_range(Partition& partition, bool truncated);
+  void accept_loss(Partition& partition, std::int64_t start);
+  std::string missing(const std::map<base::PartitionId, base::Offset>& starts) const;
   void give_up(base::Error error);
   void stop(Partition& partition, std::string reason);
   Partition* find(std::int32_t id);

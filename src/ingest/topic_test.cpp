@@ -83,6 +83,33 @@ TEST_F(IngestTest, LossByRetentionStopsAndSaysWhatIsMissing) {
   EXPECT_THAT(covered(0).gap_kinds, ::testing::ElementsAre("retention (accepted)"));
 }
 
+TEST_F(IngestTest, EverythingThatRetentionTookIsNamedAtOnce) {
+  produce(0, 1);
+  produce(1, 1);
+  must_open();
+  must_run(1.5);
+  produce(0, 4);
+  produce(1, 4);
+  broker_.partitions[0].start = 3;
+  broker_.partitions[1].start = 2;
+  must_open();
+  const auto ran = run(1.5);
+  ASSERT_FALSE(ran);
+  EXPECT_THAT(ran.error().message, HasSubstr("topic 'logs' partition 0: offsets 1-2 (2 records), partition 1: offsets 1-1 (1 record) were "
+                                             "deleted by the topic's retention before they were read, 3 records in all"));
+}
+
+TEST_F(IngestTest, ALogThatWasCutAndWrittenAnewStops) {
+  produce(0, 5);
+  must_open();
+  must_run(1.5);
+  source_->events.push_back({kafka::EventKind::kTruncated, base::PartitionId(0), base::Offset(-1), "truncation detected"});
+  const auto ran = run(0.1);
+  ASSERT_FALSE(ran);
+  EXPECT_EQ(ran.error().kind, base::ErrorKind::kInvalid);
+  EXPECT_THAT(ran.error().message, HasSubstr("the table is at offset 4, the broker's log was cut below that and written anew"));
+}
+
 TEST_F(IngestTest, ATopicWhoseBeginningIsGoneStartsWhereItBegins) {
   produce(0, 6);
   broker_.partitions[0].start = 4;
