@@ -24,6 +24,8 @@ struct GenerateCommand {
   std::int64_t events = 1'000'000;
   double rate = 0;  // events a second, 0 = flat out
   int partitions = 0;
+  std::string encoding;  // json, otlp_proto, otlp_json; empty: the topology's, or json
+  int batch = 500;       // log records an OTLP message
   std::string from, to;  // RFC 3339; empty: now
   double malformed = 0, late = 0, future = 0;
   std::string incident_service;

@@ -30,6 +30,7 @@ base::Result<kafka::ClientOptions> target(GenerateCommand& command) {
     if (!topology) return base::fail(base::ErrorKind::kInvalid, "say where to with --brokers and --topic, or -f topology.yaml");
     if (command.brokers.empty()) command.brokers = topology->source.brokers;
     if (command.topic.empty()) command.topic = topology->source.topic;
+    if (command.encoding.empty()) command.encoding = std::string(spec::to_string(topology->source.encoding));
     client.librdkafka_options = topology->source.librdkafka_options;
   }
   client.brokers = command.brokers;
@@ -49,8 +50,18 @@ base::Result<kafka::TopicInfo> find_or_create(const kafka::ClientOptions& client
   return kafka::describe_topic(client, command.topic);
 }
 
+base::Result<generate::Encoding> encoding_of(const std::string& word) {
+  if (word.empty() || word == "json") return generate::Encoding::kJson;
+  if (word == "otlp_proto") return generate::Encoding::kOtlpProto;
+  if (word == "otlp_json") return generate::Encoding::kOtlpJson;
+  return base::fail(base::ErrorKind::kInvalid, fmt::format("--encoding '{}' is not generated; expected json, otlp_proto or otlp_json{}",
+                                                           word, word == "raw" ? " (to a raw topic, --encoding json)" : ""));
+}
+
 base::Result<generate::Options> options_of(const GenerateCommand& command, int partitions, base::Micros now) {
   generate::Options options;
+  TRY(options.encoding, encoding_of(command.encoding));
+  options.batch = command.batch;
   options.seed = command.seed;
   options.partitions = partitions;
   options.late_share = command.late;

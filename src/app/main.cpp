@@ -23,6 +23,8 @@ void add_generate(CLI::App& app, headpond::app::GenerateCommand& g, int& code) {
   c->add_option("-n,--events", g.events, "how many")->capture_default_str();
   c->add_option("--rate", g.rate, "events a second, 0 = flat out")->capture_default_str();
   c->add_option("--partitions", g.partitions, "of a topic it creates (default 4)");
+  c->add_option("--encoding", g.encoding, "json, otlp_proto or otlp_json (default: the topology's)");
+  c->add_option("--batch", g.batch, "log records an OTLP message")->capture_default_str();
   c->add_option("--from", g.from, "first timestamp, RFC 3339 (with --to: spread evenly, not live)");
   c->add_option("--to", g.to, "last timestamp");
   c->add_option("--malformed", g.malformed, "share of records that do not decode, 0 to 1")->capture_default_str();

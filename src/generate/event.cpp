@@ -176,4 +176,22 @@ std::size_t EventWriter::write(const Event& event, SeededRandom& random, char* o
   return static_cast<std::size_t>(out - begin);
 }
 
+EventParts EventWriter::parts(const Event& event, SeededRandom& random) {
+  EventParts parts;
+  parts.tenant = tenant_names_[event.tenant];
+  char* end = message_;
+  if (event.heartbeat) {
+    end = put(" percent", put_number(random.below(100), put("alive, load ", end)));
+  } else {
+    parts.duration_us = duration_us(random);
+    parts.id = random.next();
+    parts.trace_low = parts.id * 0x9E3779B97F4A7C15ull;
+    parts.span = parts.id ^ (parts.id >> 29);
+    const auto& messages = messages_[static_cast<int>(event.level)];
+    end = put_message(messages[random.below(static_cast<std::uint32_t>(messages.size()))], event, random, end);
+  }
+  parts.message = {message_, static_cast<std::size_t>(end - message_)};
+  return parts;
+}
+
 }  // namespace headpond::generate

@@ -24,12 +24,19 @@ struct Event {
   int status = 200;
 };
 
+// The variable parts of one event, for writers of other encodings. Views stay until the next one is made.
+struct EventParts {
+  std::string_view tenant, message;
+  std::uint64_t duration_us = 0, id = 0, trace_low = 0, span = 0;
+};
+
 class EventWriter {
  public:
   explicit EventWriter(const Options& options);
 
   // Writes `event` to `out` (kEventBytesMax writable bytes) and returns its length. Variable parts come from `random`.
   std::size_t write(const Event& event, SeededRandom& random, char* out);
+  EventParts parts(const Event& event, SeededRandom& random);
 
  private:
   struct Piece {
@@ -43,6 +50,7 @@ class EventWriter {
   std::vector<std::string> tenant_names_;
   std::vector<std::vector<Piece>> messages_[4];  // by Level
   std::int64_t second_ = -1;
+  char message_[kEventBytesMax];
   char second_text_[20] = {};  // "2026-11-25T10:15:00"
 };
 

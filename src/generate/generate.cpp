@@ -2,15 +2,18 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "base/time.h"
 #include "generate/event.h"
+#include "generate/otlp.h"
 
 namespace headpond::generate {
 namespace {
 
 constexpr std::size_t kBatchMax = 256;
 constexpr auto kWait = base::Duration::millis(10);
+constexpr auto kCollect = base::Duration::millis(200);  // of live events, for one OTLP message
 constexpr auto kFlush = base::Duration::seconds(60);
 
 bool is_share(double share) {
@@ -26,6 +29,7 @@ class Generator {
         on_progress_(on_progress),
         random_(options.seed),
         writer_(options),
+        otlp_(options),
         tenants_(options.tenants),
         services_(options.services),
         buffer_(kBatchMax * kEventBytesMax) {
@@ -64,7 +68,7 @@ class Generator {
     const auto length = static_cast<double>((span.to - span.from).value());
     for (std::int64_t i = 0; i < span.events && going_; ++i) {
       add(base::Micros(span.from.value() + static_cast<std::int64_t>(length * static_cast<double>(i) / static_cast<double>(span.events))));
-      if (messages_.size() == kBatchMax) TRY_VOID(send());
+      if (is_full()) TRY_VOID(send());
     }
     return send();
   }
@@ -79,46 +83,65 @@ class Generator {
       if (options_.live_events >= 0) due = std::min(due, options_.live_events - sent);
       due = std::min(due, static_cast<std::int64_t>(kBatchMax));
       if (due <= 0) {
+        if (clock_.now() - message_began_ >= kCollect) TRY_VOID(send());
         TRY_VOID(producer_.wait(kWait));
         report();
         continue;
       }
       const auto now = clock_.now();
-      for (std::int64_t i = 0; i < due; ++i) add(now);
+      for (std::int64_t i = 0; i < due; ++i) {
+        if (otlp_.records() == 0) message_began_ = now;
+        add(now);
+        if (is_otlp() && is_full()) TRY_VOID(send());
+      }
       sent += due;
-      TRY_VOID(send());
+      if (!is_otlp()) TRY_VOID(send());
     }
-    return {};
+    return send();
   }
 
-  // One more record with record time `t`.
+  // One more event with record time `t`.
   void add(base::Micros t) {
     const Planted* incident = nullptr;
     for (const auto& planted : incidents_) {
       if (t >= planted.from && t < planted.to) incident = &planted;
     }
-    char* const out = buffer_.data() + messages_.size() * kEventBytesMax;
-    std::size_t size = take_heartbeat(t, incident, out);
-    if (size == 0) size = request(t, incident, out);
-    progress_.bytes += static_cast<std::int64_t>(size);
     ++progress_.events;
     progress_.time = t;
-    messages_.push_back({.payload = {out, size},
+    auto event = take_heartbeat(t, incident);
+    if (!event) event = request(t, incident);
+    if (is_otlp()) return otlp_.add(*event, random_);
+    char* const out = buffer_.data() + messages_.size() * kEventBytesMax;
+    std::size_t size = writer_.write(*event, random_, out);
+    if (!event->heartbeat && random_.chance(options_.malformed_share)) {
+      ++progress_.malformed;
+      size = spoil(out, size);
+    }
+    queue({out, size});
+  }
+
+  void queue(std::string_view payload) {
+    progress_.bytes += static_cast<std::int64_t>(payload.size());
+    messages_.push_back({.payload = payload,
                          .key = {},
-                         .timestamp_ms = t.value() / 1000,
+                         .timestamp_ms = progress_.time.value() / 1000,
                          .partition = static_cast<std::int32_t>(random_.below(static_cast<std::uint32_t>(options_.partitions)))});
   }
 
+  bool is_otlp() const { return options_.encoding != Encoding::kJson; }
+  // What may wait no longer, or is as much as goes at once.
+  bool is_full() const { return is_otlp() ? otlp_.records() >= options_.batch : messages_.size() == kBatchMax; }
+
   // Hosts send in turn, evenly over the interval. At most every fourth record is a heartbeat, so that thin history is not made of them.
-  std::size_t take_heartbeat(base::Micros t, const Planted* incident, char* out) {
-    if (options_.heartbeat.value() <= 0 || t < next_heartbeat_ || progress_.events % 4 != 3) return 0;
+  std::optional<Event> take_heartbeat(base::Micros t, const Planted* incident) {
+    if (options_.heartbeat.value() <= 0 || t < next_heartbeat_ || progress_.events % 4 != 0) return std::nullopt;
     const auto step = base::Duration(std::max<std::int64_t>(1, options_.heartbeat.value() / options_.hosts));
     const auto host = heartbeat_host_;
     heartbeat_host_ = (heartbeat_host_ + 1) % static_cast<std::uint32_t>(options_.hosts);
     next_heartbeat_ = next_heartbeat_ + step;
     // After a hole in time, heartbeats do not catch up with it.
     if (t - next_heartbeat_ > options_.heartbeat) next_heartbeat_ = t;
-    if (incident != nullptr && incident->silent_host == static_cast<int>(host)) return 0;
+    if (incident != nullptr && incident->silent_host == static_cast<int>(host)) return std::nullopt;
     ++progress_.heartbeats;
     Event event;
     event.ts = t;
@@ -126,15 +149,16 @@ class Generator {
     event.host = host;
     event.service = host % static_cast<std::uint32_t>(options_.services);
     event.tenant = 0;
-    return writer_.write(event, random_, out);
+    return event;
   }
 
-  std::size_t request(base::Micros t, const Planted* incident, char* out) {
+  Event request(base::Micros t, const Planted* incident) {
     Event event;
     event.ts = t;
     event.tenant = tenants_.pick(random_);
     event.service = services_.pick(random_);
-    event.host = random_.below(static_cast<std::uint32_t>(options_.hosts));
+    if (!is_otlp() || otlp_.records() == 0) host_ = random_.below(static_cast<std::uint32_t>(options_.hosts));
+    event.host = host_;
     double error_share = options_.error_share;
     if (incident != nullptr && incident->service >= 0) {
       if (random_.chance(incident->traffic_share)) event.service = static_cast<std::uint32_t>(incident->service);
@@ -158,12 +182,7 @@ class Generator {
       event.ts = t + base::Duration::minutes(6) + base::Duration::seconds(random_.below(3600));
       ++progress_.future;
     }
-    std::size_t size = writer_.write(event, random_, out);
-    if (random_.chance(options_.malformed_share)) {
-      ++progress_.malformed;
-      size = spoil(out, size);
-    }
-    return size;
+    return event;
   }
 
   // What real pipelines deliver now and then: a cut record, plain text, a broken escape, bytes that are not UTF-8.
@@ -180,6 +199,14 @@ class Generator {
   }
 
   base::Result<void> send() {
+    if (otlp_.records() > 0) {
+      auto message = otlp_.finish();
+      if (random_.chance(options_.malformed_share)) {
+        ++progress_.malformed;
+        message = message.substr(0, message.size() * 3 / 5);
+      }
+      queue(message);
+    }
     std::span<const kafka::Message> rest(messages_);
     while (!rest.empty()) {
       TRY(const auto taken, producer_.produce(rest));
@@ -204,6 +231,7 @@ class Generator {
   const OnProgress& on_progress_;
   SeededRandom random_;
   EventWriter writer_;
+  OtlpWriter otlp_;
   Zipf tenants_, services_;
   std::vector<Planted> incidents_;
   std::vector<char> buffer_;
@@ -211,12 +239,15 @@ class Generator {
   Progress progress_;
   base::Micros next_heartbeat_;
   std::uint32_t heartbeat_host_ = 0;
+  base::Micros message_began_;
+  std::uint32_t host_ = 0;  // of the last request
   bool going_ = true;
 };
 
 }  // namespace
 
 std::string check(const Options& options) {
+  if (options.batch < 1 || options.batch > 2000) return "batch must be 1 to 2000 log records";
   if (options.partitions < 1) return "partitions must be at least 1";
   if (options.tenants < 1 || options.tenants > 1000) return "tenants must be 1 to 1000";
   if (options.services < 1 || options.services > 1000) return "services must be 1 to 1000";

@@ -4,8 +4,9 @@
 //   TRY(auto summary, generate::run(options, *producer, clock, [](const Progress&) { return true; }));
 //
 // A record is one JSON object of about 430 bytes: ts, severity_number, severity, service, tenant, host, event, status, duration_ms,
-// user_id, trace_id, span_id, message. Tenants and services follow a Zipf law. Times rise within a partition, so history comes in one pass,
-// before live traffic: what ingest has read to its end has no past that could be filled.
+// user_id, trace_id, span_id, message; or an OTLP message of `batch` log records that say the same. Tenants and services follow a Zipf law.
+// Times rise within a partition, so history comes in one pass, before live traffic: what ingest has read to its end has no past that could
+// be filled.
 #pragma once
 
 #include <cstdint>
@@ -36,8 +37,12 @@ struct Incident {
   std::string silent_host;   // sends no heartbeat meanwhile; empty: none
 };
 
+enum class Encoding { kJson, kOtlpProto, kOtlpJson };
+
 struct Options {
   std::uint64_t seed = 1;
+  Encoding encoding = Encoding::kJson;
+  int batch = 500;               // log records an OTLP message; every one of a message but heartbeats is of one host
   int partitions = 1;            // of the topic
   std::vector<Span> history;     // in rising times; empty: none
   std::int64_t live_events = 0;  // after the history, at their own time; -1: until stopped
@@ -58,7 +63,7 @@ struct Progress {
   base::Micros time;  // of the newest record
 };
 
-// Called after every batch and while waiting; false ends the run after what is queued.
+// Called after everything sent and while waiting; false ends the run after what is queued.
 using OnProgress = std::function<bool(const Progress&)>;
 
 // What is wrong with the options: "" = nothing. One line that names the option and what it may be.

@@ -208,5 +208,27 @@ TEST(Generate, WrongOptionsAreNamed) {
   EXPECT_THAT(check(options), HasSubstr("no generated service is called 'chekout'"));
 }
 
+TEST(Generate, OtlpMessagesHoldTheSameEventsAtOnce) {
+  Options options{.seed = 3, .encoding = Encoding::kOtlpJson, .batch = 10, .history = {{kFrom, kTo, 95}}, .incidents = {}};
+  Progress progress;
+  const auto json = produced(options, &progress);
+  EXPECT_EQ(progress.events, 95);
+  ASSERT_EQ(json.size(), 10u);  // the last of 5
+  EXPECT_EQ(produced(options), json);
+  EXPECT_THAT(json[0].payload,
+              testing::StartsWith(R"({"resourceLogs":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":")"));
+  std::size_t records = 0;
+  for (const auto& message : json)
+    for (auto at = message.payload.find("timeUnixNano"); at != std::string::npos; at = message.payload.find("timeUnixNano", at + 1))
+      ++records;
+  EXPECT_EQ(records, 95u);
+  options.encoding = Encoding::kOtlpProto;
+  const auto proto = produced(options);
+  ASSERT_EQ(proto.size(), 10u);
+  EXPECT_EQ(proto[0].payload[0], 10);  // resource_logs
+  options.batch = 0;
+  EXPECT_THAT(check(options), HasSubstr("batch must be 1 to 2000"));
+}
+
 }  // namespace
 }  // namespace headpond::generate
