@@ -13,6 +13,7 @@ import math
 import sys
 
 import deltalake
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
 import bronze_equals_topic
@@ -30,6 +31,75 @@ WORDS = {"info": 9, "warn": 13, "error": 17, "debug": 5}
 EXTRA = ["resource", "scope", "attributes"]
 COLUMNS = ["kafka_partition", "kafka_offset", "record_index", "raw", "bytes", "error", "ts", "arrival", *SOURCES, *EXTRA]
 SHOWN = 10
+
+
+def without_utf8_checks():
+    """The same message with bytes where it has strings: reads what is whole but for its texts."""
+    pool = descriptor_pool.DescriptorPool()
+
+    def add(file):
+        for dependency in file.dependencies:
+            add(dependency)
+        copy = descriptor_pb2.FileDescriptorProto()
+        file.CopyToProto(copy)
+        stack = list(copy.message_type)
+        while stack:
+            message = stack.pop()
+            stack += message.nested_type
+            for field in message.field:
+                if field.type == field.TYPE_STRING:
+                    field.type = field.TYPE_BYTES
+        try:
+            pool.FindFileByName(copy.name)
+        except KeyError:
+            pool.Add(copy)
+
+    add(ExportLogsServiceRequest.DESCRIPTOR.file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(ExportLogsServiceRequest.DESCRIPTOR.full_name))
+
+
+Lenient = without_utf8_checks()
+
+
+def is_text(data):
+    try:
+        data.decode()
+        return True
+    except UnicodeDecodeError:
+        return False
+
+
+def texts(value):
+    kind = value.WhichOneof("value")
+    if kind == "string_value":
+        yield value.string_value
+    for inner in value.array_value.values if kind == "array_value" else ():
+        yield from texts(inner)
+    yield from texts_of_pairs(value.kvlist_value.values if kind == "kvlist_value" else ())
+
+
+def texts_of_pairs(pairs):
+    for pair in pairs:
+        yield pair.key
+        yield from texts(pair.value)
+
+
+def rows_that_are_no_text(payload):
+    """How many log records hold a text that is not UTF-8 where a column is made of it. None: the message does not read for another reason."""
+    request = Lenient()
+    try:
+        request.ParseFromString(payload)
+    except DecodeError:
+        return None
+    count = 0
+    for logs in request.resource_logs:
+        resource_bad = not all(map(is_text, texts_of_pairs(logs.resource.attributes)))
+        for scope in logs.scope_logs:
+            owner_bad = resource_bad or not all(map(is_text, [scope.scope.name, scope.scope.version, *texts_of_pairs(scope.scope.attributes)]))
+            for record in scope.log_records:
+                own = [record.severity_text, record.event_name, *texts(record.body), *texts_of_pairs(record.attributes)]
+                count += owner_bad or not all(map(is_text, own))
+    return count
 
 
 class Bytes(str):
@@ -243,8 +313,12 @@ def main():
         counts["errors"] += errors
         if records is None:
             counts["unreadable"] += 1
-            if errors == 0 and encoding == "otlp_proto" and all(r["attributes"] is not None for r in found):
-                differences.append(f"{key}: protobuf refuses it, no row has an error")
+            if encoding == "otlp_proto":
+                no_text = rows_that_are_no_text(payload)
+                if no_text is not None and no_text != errors:
+                    differences.append(f"{key}: {no_text} log records hold what is not UTF-8, {errors} rows have an error")
+                counts["damaged"] += no_text is None
+                counts["damaged where no row comes from"] += no_text is None and errors == 0
             continue
         if errors > 0 and encoding == "otlp_proto":
             differences.append(f"{key}: {next(r['error'] for r in found if r['error'])}, but protobuf reads it")
@@ -259,6 +333,8 @@ def main():
             compare_row((key, row["record_index"]), row, record, differences.append)
             if record["size"] is not None and row["record_index"] > 0 and row["bytes"] != record["size"]:
                 counts["other size"] += 1  # written with what the oracle does not write: unknown fields it keeps, zeros
+    if counts["damaged where no row comes from"] > 0.03 * counts["damaged"]:
+        differences.append(f"{counts['damaged where no row comes from']} of {counts['damaged']} damaged messages have no row with an error")
     for difference in differences[:SHOWN]:
         print(difference)
     print(f"{topic}: " + ", ".join(f"{n} {what}" for what, n in sorted(counts.items())) + f", {len(differences)} differences")
