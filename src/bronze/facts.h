@@ -91,6 +91,7 @@ struct PartitionState {
   std::optional<base::Micros> clock;   // none: holds the minimum
   std::optional<std::string> stalled;  // the reason
   std::int32_t leader_epoch = -1;
+  bool ends_in_row = false;  // `position` is certainly a row's, so that leader_epoch is that row's; its last range has no gaps
 };
 
 // The fold of all facts up to a version: positions, clocks, what is in force, what is stalled.

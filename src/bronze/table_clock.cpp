@@ -80,6 +80,7 @@ base::Result<void> TableClock::apply_range(const std::string& source, const Rang
     return corrupt(name_of(partition) + ": offsets " + std::to_string(range.first.value()) + "-" + std::to_string(range.last.value()) +
                    " do not follow offset " + std::to_string(state.position.value()));
   state.position = range.last;
+  state.ends_in_row = range.gaps == 0;
   state.stalled.reset();
   return {};
 }

@@ -207,6 +207,7 @@ base::Result<std::vector<Partition>> TopicEngine::resume(const std::vector<base:
     partition.next = table.position.value() + 1;
     partition.arrival = ArrivalClock({topology_.bronze.max_future, topology_.bronze.max_clock_error}, table.clock);
     partition.leader_epoch = table.leader_epoch;
+    partition.position_epoch = table.ends_in_row ? table.leader_epoch : -1;
     partition.table_position = table.position;
     partition.table_clock = table.clock;
     if (table.position.value() < 0) untouched.push_back(id);
@@ -218,7 +219,7 @@ base::Result<std::vector<Partition>> TopicEngine::resume(const std::vector<base:
     const auto start = starts.find(partition.id);
     if (start == starts.end() || start->second.value() == 0) continue;
     partition.next = start->second.value();
-    partition.initial_gap = start->second.value();
+    partition.held_gaps = {{0, start->second.value() - 1, "before start"}};
   }
   return partitions;
 }

@@ -38,7 +38,8 @@ struct FakeBroker {
   bool answers = true;  // to questions about log ends and the topic
   std::map<int, FakePartition> partitions;
   std::vector<std::pair<int, std::int64_t>> group_offsets;
-  int fetches = 0;  // assignments, refetches included
+  int fetches = 0;                     // assignments, refetches included
+  std::map<int, std::int32_t> epochs;  // told with the latest assignment, by partition
 
   explicit FakeBroker(int count) {
     for (int p = 0; p < count; ++p) partitions[p];
@@ -87,6 +88,7 @@ class FakeSource final : public kafka::Source {
     for (const auto& assignment : assignments) {
       positions_[assignment.partition.value()] = {assignment.next.value(), -1};
       ++broker_.fetches;
+      broker_.epochs[assignment.partition.value()] = assignment.leader_epoch;
     }
     return {};
   }

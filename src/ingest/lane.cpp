@@ -31,7 +31,7 @@ std::vector<kafka::Assignment> Lane::adopt(std::vector<Partition> partitions) {
     counts_.future_timestamps += partitions_[index].arrival.from_the_future();
     partition.owned = true;
     partition.changed_at = clock_.monotonic();
-    assignments.push_back({partition.id, base::Offset(partition.next), partition.leader_epoch});
+    assignments.push_back({partition.id, base::Offset(partition.next), partition.position_epoch});
     partitions_[index] = std::move(partition);
   }
   return assignments;
@@ -98,6 +98,8 @@ base::Result<void> Lane::flush() {
 }
 
 bool Lane::take(const kafka::Record& record) {
+  if (!outcome_) [[unlikely]]
+    return false;  // the lane ends: nothing may cover up why
   Partition* const partition = find(record.partition);
   if (partition == nullptr || !partition->stopped.empty()) [[unlikely]]
     return true;
@@ -118,13 +120,14 @@ bool Lane::take(const kafka::Record& record) {
 // False: the lane ends, with an outcome.
 bool Lane::put_rows(Partition& partition, const kafka::Record& record) {
   const auto arrival = partition.arrival.stamp(record.timestamp_us, record.log_append_time, fetched_at_);
-  if (partition.initial_gap > 0) [[unlikely]]
-    declare_initial_gap(partition, base::Micros(arrival));
+  if (!partition.held_gaps.empty()) [[unlikely]]
+    declare_held_gaps(partition, base::Micros(arrival));
   const auto row = batch_.begin_row(record.payload);
   stamp(row.index, record, arrival);
   settle_row(row.index, decoder_->decode(batch_, row));
   counts_.bytes += static_cast<std::int64_t>(record.payload.size());
   partition.next = record.offset + 1;
+  partition.position_epoch = record.leader_epoch;
   return !decoder_->more() || put_siblings(record, arrival);
 }
 
@@ -175,18 +178,18 @@ bool Lane::settle_offset(Partition& partition, std::int64_t seen) {
       if (!outcome_) return false;
       // Where nothing has arrived yet the gap waits for the first row's arrival.
       if (const auto arrival = partition.arrival.last_arrival()) {
-        declare_initial_gap(partition, *arrival);
+        declare_held_gaps(partition, *arrival);
         declare(partition, partition.next, seen - 1, gap_kind(topic_, seen - partition.next), *arrival);
       } else {
-        if (partition.initial_gap == 0) partition.initial_gap_kind = gap_kind(topic_, seen - partition.next);
-        partition.initial_gap = seen;
+        partition.held_gaps.push_back({partition.next, seen - 1, gap_kind(topic_, seen - partition.next)});
       }
       partition.next = seen;
+      partition.position_epoch = -1;
       return true;
     }
     case GapVerdict::kConfirm:
       if (!topic_.may_have_gaps()) wants_description_ = true;
-      outcome_ = source_->refetch({partition.id, base::Offset(partition.next), partition.leader_epoch});
+      outcome_ = source_->refetch({partition.id, base::Offset(partition.next), partition.position_epoch});
       return false;
     case GapVerdict::kIllegal:
       stop(partition, "offsets " + std::to_string(partition.next) + "-" + std::to_string(seen - 1) +
@@ -211,10 +214,9 @@ bool Lane::settle_epoch(Partition& partition, std::int32_t epoch) {
   return true;
 }
 
-void Lane::declare_initial_gap(Partition& partition, base::Micros arrival) {
-  if (partition.initial_gap == 0) return;
-  declare(partition, 0, partition.initial_gap - 1, partition.initial_gap_kind, arrival);
-  partition.initial_gap = 0;
+void Lane::declare_held_gaps(Partition& partition, base::Micros arrival) {
+  for (const auto& gap : partition.held_gaps) declare(partition, gap.first, gap.last, gap.kind, arrival);
+  partition.held_gaps.clear();
 }
 
 void Lane::declare(Partition& partition, std::int64_t first, std::int64_t last, const std::string& kind, base::Micros arrival) {
@@ -223,6 +225,7 @@ void Lane::declare(Partition& partition, std::int64_t first, std::int64_t last, 
 
 void Lane::hear(const kafka::PartitionEvent& event) {
   if (!event.message.empty() && event.kind != kafka::EventKind::kEnd) last_trouble_ = event.message;
+  if (!outcome_) return;
   Partition* const partition = find(event.partition.value());
   if (partition == nullptr) {
     if (event.kind != kafka::EventKind::kInterrupted) return;
@@ -234,7 +237,6 @@ void Lane::hear(const kafka::PartitionEvent& event) {
   switch (event.kind) {
     case kafka::EventKind::kEnd:
       // A partition may end in records that are never handed over: commit markers, aborted ones.
-      if (!outcome_) return;
       if (event.offset.value() > partition->next || partition->suspect >= 0) settle_offset(*partition, event.offset.value());
       partition->end_seen = event.offset.value();
       return;
@@ -278,7 +280,7 @@ std::vector<bronze::PartitionClock> Lane::cut(const std::vector<kafka::LogEnd>& 
     const bool is_proven = proven[static_cast<std::size_t>(partition.id.value())] != 0;
     const auto clock = partition.arrival.cut(is_proven ? std::optional(asked_at) : std::nullopt);
     if (!clock) continue;
-    declare_initial_gap(partition, *clock);
+    declare_held_gaps(partition, *clock);
     clocks.push_back({{options_.source, partition.id}, *clock, base::Offset(partition.next - 1)});
   }
   return clocks;

@@ -80,7 +80,7 @@ class Lane {
   void hear(const kafka::PartitionEvent& event);
   bool settle_offset(Partition& partition, std::int64_t seen);
   bool settle_epoch(Partition& partition, std::int32_t epoch);
-  void declare_initial_gap(Partition& partition, base::Micros arrival);
+  void declare_held_gaps(Partition& partition, base::Micros arrival);
   void declare(Partition& partition, std::int64_t first, std::int64_t last, const std::string& kind, base::Micros arrival);
   bool put_rows(Partition& partition, const kafka::Record& record);
   bool put_siblings(const kafka::Record& record, std::int64_t arrival);

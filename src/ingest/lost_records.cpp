@@ -61,7 +61,7 @@ void Lane::out_of_range(Partition& partition, bool truncated) {
     return;
   }
   // In range after all: a leader that had not caught up.
-  outcome_ = source_->refetch({partition.id, base::Offset(partition.next)});
+  outcome_ = source_->refetch({partition.id, base::Offset(partition.next), partition.position_epoch});
   partition.fresh = true;
 }
 
@@ -69,11 +69,15 @@ void Lane::accept_loss(Partition& partition, std::int64_t start) {
   last_trouble_ = missing({{partition.id, base::Offset(start)}}) + "; accepted";
   outcome_ = flush();
   if (!outcome_) return;
-  const auto arrival = partition.arrival.last_arrival().value_or(clock_.now());
-  partition.arrival.raise(arrival);
-  declare_initial_gap(partition, arrival);
-  declare(partition, partition.next, start - 1, "retention (accepted)", arrival);
+  const std::string kind(bronze::kAcceptedLoss);
+  if (const auto arrival = partition.arrival.last_arrival()) {
+    declare_held_gaps(partition, *arrival);
+    declare(partition, partition.next, start - 1, kind, *arrival);
+  } else {  // no clock may stand above records that are still to come
+    partition.held_gaps.push_back({partition.next, start - 1, kind});
+  }
   partition.next = start;
+  partition.position_epoch = -1;
   partition.fresh = true;
   outcome_ = source_->refetch({partition.id, base::Offset(start)});
 }

@@ -4,11 +4,17 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/ids.h"
 #include "ingest/arrival.h"
 
 namespace headpond::ingest {
+
+struct HeldGap {
+  std::int64_t first = 0, last = 0;
+  std::string kind;
+};
 
 struct Partition {
   base::PartitionId id;
@@ -17,10 +23,12 @@ struct Partition {
   ArrivalClock arrival;
   std::int32_t leader_epoch = -1;  // newest seen
   bool epoch_changed = false;      // since the last commit
+  // Of the record at next - 1; -1: that was no record handed over, so its epoch is not known. A broker asked where an older epoch ended
+  // would name an offset below, and a sound log would look cut.
+  std::int32_t position_epoch = -1;
 
-  // Offsets [0, initial_gap) have no rows: declared in front of the first row, or with the first proven clock.
-  std::int64_t initial_gap = 0;
-  std::string initial_gap_kind = "before start";
+  // Offsets from 0 on that have no rows, while no time is known: declared in front of the first row, or with the first proven clock.
+  std::vector<HeldGap> held_gaps;
 
   // The session is fresh (assigned, fetched again, interrupted, another leader): the next record must be `next`, or be confirmed.
   bool fresh = true;

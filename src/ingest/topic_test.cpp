@@ -110,6 +110,49 @@ TEST_F(IngestTest, ALogThatWasCutAndWrittenAnewStops) {
   EXPECT_THAT(ran.error().message, HasSubstr("the table is at offset 4, the broker's log was cut below that and written anew"));
 }
 
+TEST_F(IngestTest, TheEpochOfAPositionIsToldOnlyWhereARecordOfItWasHandedOver) {
+  broker_.transactions = true;
+  broker_.partitions[0].leader_epoch = broker_.partitions[1].leader_epoch = 4;
+  produce(0, 3);
+  produce(1, 3);
+  must_open();
+  must_run(1.5);
+  broker_.hide(1);  // a marker, perhaps of epoch 5: asked where epoch 4 ended, the broker would name offset 3
+  must_run(1.5);
+  must_open();
+  EXPECT_EQ(broker_.epochs[0], 4);
+  EXPECT_EQ(broker_.epochs[1], -1);
+}
+
+TEST_F(IngestTest, WhatIsHandedOverBehindAnErrorDoesNotCoverItUp) {
+  broker_.transactions = true;
+  produce(0, 3);
+  must_open();
+  must_run(1.5);
+  produce(0, 4);
+  broker_.partitions[0].start = 5;
+  broker_.hide(1);
+  produce(1, 1);  // a gap to be fetched again, in the same poll
+  must_open();
+  const auto ran = run(1.5);
+  ASSERT_FALSE(ran);
+  EXPECT_THAT(ran.error().message, HasSubstr("deleted by the topic's retention"));
+}
+
+TEST_F(IngestTest, ALossAcceptedBeforeAnyRowGivesNoClock) {
+  settings_.accept_loss = true;
+  produce(0, 10);
+  must_open();
+  broker_.partitions[0].start = broker_.partitions[0].stable = 5;  // from 5 on they wait for a transaction
+  must_run(2.5);
+  EXPECT_FALSE(state(0).clock);
+  broker_.partitions[0].stable = 10;
+  must_run(1.5);
+  EXPECT_EQ(covered(0).rows, 5);
+  EXPECT_EQ(covered(0).gaps, 5);
+  EXPECT_THAT(covered(0).gap_kinds, ::testing::ElementsAre("retention (accepted)"));
+}
+
 TEST_F(IngestTest, ATopicWhoseBeginningIsGoneStartsWhereItBegins) {
   produce(0, 6);
   broker_.partitions[0].start = 4;
