@@ -1,65 +1,65 @@
 // headpond_sim: hunts for bugs of ingest in simulated worlds. docs/simulation.md.
-#include <fmt/format.h>
-
-#include <chrono>
+//
+//   headpond_sim --seed 7                          one world; exit 1 and what is wrong, if anything is
+//   headpond_sim --seed 1 --runs 1000              a thousand of them
+//   headpond_sim --seed 7 --trace world.txt        with everything that happened in it
+//   headpond_sim --hunt                            every planted bug must be found, and its world be sound without it
+//   headpond_sim --suite [--times 20]              fixed seeds, fresh ones, two runs of one seed, the hunt
 #include <csignal>
 #include <cstdlib>
-#include <cstring>
-#include <random>
 #include <string>
 #include <string_view>
 
-#include "sim/world.h"
+#include "sim/hunt.h"
 
 namespace {
 
 using namespace headpond::sim;
 
-std::string g_replay;  // what repeats the run that is going on
-
+// An assertion of the product has failed; its own message stands above.
 void on_abort(int) {
-  // An assertion of the product has failed; its own message stands above.
-  std::fprintf(stderr, "aborted; replay: %s\n", g_replay.c_str());
+  std::signal(SIGABRT, SIG_DFL);
+  std::fprintf(stderr, "FOUND an assertion failed; replay: %s\n", replay_line().c_str());
 }
 
-struct Arguments {
-  std::uint64_t seed = 1;
-  int steps = 400, runs = 1;
-  std::string trace;
-  Plant plant = Plant::kNone;
-};
+int usage() {
+  std::fprintf(stderr,
+               "usage: headpond_sim [--seed N] [--runs N] [--steps N] [--trace FILE] [--rows] [--plant NAME]\n"
+               "       headpond_sim --hunt | --suite [--times N]\nplants:\n");
+  for (const auto& plant : plants()) std::fprintf(stderr, "  %-22s %s\n", std::string(plant.name).c_str(), std::string(plant.what).c_str());
+  return 2;
+}
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  Arguments a;
-  for (int i = 1; i + 1 < argc; i += 2) {
-    const std::string_view flag = argv[i];
-    if (flag == "--seed") a.seed = std::strtoull(argv[i + 1], nullptr, 10);
-    if (flag == "--steps") a.steps = std::atoi(argv[i + 1]);
-    if (flag == "--runs") a.runs = std::atoi(argv[i + 1]);
-    if (flag == "--trace") a.trace = argv[i + 1];
-    if (flag == "--plant") a.plant = plant_named(argv[i + 1]).value();
-  }
   std::signal(SIGABRT, on_abort);
-  const auto begin = std::chrono::steady_clock::now();
-  int bad = 0;
-  Run sum;
-  for (int i = 0; i < a.runs; ++i) {
-    RunOptions o{.seed = a.seed + static_cast<std::uint64_t>(i), .steps = a.steps, .plant = a.plant};
-    g_replay = fmt::format("{} --seed {} --steps {}", argv[0], o.seed, o.steps);
-    if (!a.trace.empty()) o.trace = std::fopen(a.trace.c_str(), "w");
-    const auto r = run(o);
-    if (o.trace) std::fclose(o.trace);
-    if (r.violation) ++bad, fmt::print("FOUND {}\n  replay: {}\n", *r.violation, g_replay);
-    sum.versions += r.versions, sum.rows += r.rows, sum.gaps += r.gaps, sum.opens += r.opens, sum.crashes += r.crashes,
-        sum.fences += r.fences;
-    sum.stops += r.stops, sum.late_writes += r.late_writes, sum.generations += r.generations;
+  HuntOptions options;
+  options.program = argv[0];
+  bool hunt_only = false, whole_suite = false;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view flag = argv[i];
+    if (flag == "--hunt" || flag == "--suite" || flag == "--rows") {
+      (flag == "--hunt" ? hunt_only : flag == "--suite" ? whole_suite : options.rows) = true;
+      continue;
+    }
+    if (i + 1 == argc) return usage();
+    const char* value = argv[++i];
+    if (flag == "--seed")
+      options.seed = std::strtoull(value, nullptr, 10);
+    else if (flag == "--runs")
+      options.runs = std::atoi(value);
+    else if (flag == "--steps")
+      options.steps = std::atoi(value);
+    else if (flag == "--times")
+      options.times = std::atoi(value);
+    else if (flag == "--trace")
+      options.trace = value;
+    else if (const auto plant = plant_named(value); flag == "--plant" && plant)
+      options.plant = *plant;
+    else
+      return usage();
   }
-  const auto s = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  fmt::print(
-      "{} runs, {} bad, {:.1f} s; {} versions, {} rows, {} gaps, {} opens, {} crashes, {} fences, {} stops, {} late writes, {} "
-      "generations\n",
-      a.runs, bad, s, sum.versions, sum.rows, sum.gaps, sum.opens, sum.crashes, sum.fences, sum.stops, sum.late_writes, sum.generations);
-  return bad > 0;
+  if (hunt_only) return hunt_plants(options);
+  return whole_suite ? suite(options) : hunt(options);
 }

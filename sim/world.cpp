@@ -154,9 +154,11 @@ void World::open(Process& process) {
   auto client = std::make_unique<Client>(ClientWorld{broker_, dice_, trace_, now_us_, broker_faults_, options_.plant}, served,
                                          process.instance, process.dead);
   trace_.line(now_us_, "process {} opens as instance {}, generation {}", process.index, process.instance, generation_);
-  auto engine = ingest::Engine::open_over(std::move(client), topology_of(generation_, profile_.start_latest),
-                                          {*process.lake, {"", "bronze/logs"}, process.clock, *process.random, process.failpoints},
-                                          {.accept_loss = accept_loss_});
+  ingest::Settings settings;
+  settings.accept_loss = accept_loss_;
+  auto engine =
+      ingest::Engine::open_over(std::move(client), topology_of(generation_, profile_.start_latest),
+                                {*process.lake, {"", "bronze/logs"}, process.clock, *process.random, process.failpoints}, settings);
   if (process.dead) return;
   if (!engine) return ended(process, engine.error());
   process.engine = std::move(*engine);
