@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """flink_pager.py [--versions N] [--seed N] [--out FILE]: `flink.commit_to_transition.p99_ms`: a bronze commit is visible → the target hears a transition
-that it brought, through the job on a real Flink cluster, the outbox, and `headpond notify`; bronze, checkpoints and outbox in versitygw. A version a second;
-the first ten do not count. Prints p50, p99 and how many, and puts the figure into FILE (default build/bench.json). Exit 1 unless the target heard exactly
+that it brought, through the job on a real Flink cluster, the outbox, and `headpond notify`; bronze, checkpoints and outbox in versitygw. A version about
+every second; the first ten do not count. Prints p50, p99 and how many, and puts the figure into FILE (default build/bench.json). Exit 1 unless the target heard exactly
 the pages of the definition (tests/oracle/pager_oracle.py): then the figure says nothing.
 
 Floor: one after another, what any such pager asks of the store: GET of the log entry and of the file, PUT of the outbox object, LIST and GET of it.
@@ -21,42 +21,14 @@ import pyarrow.fs
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
-from flink_harness import BRONZE, BUCKET, S3, Branch, Cluster, Feeder, oracle, run_cases  # noqa: E402
-from flink_pages import Delivery, check_pages, identity, wanted_pages  # noqa: E402
+from flink_harness import BRONZE, BUCKET, S3, Cluster, growing, run_cases  # noqa: E402
+from flink_pages import Delivery, busy_case, check_pages, identity, wanted_pages  # noqa: E402
 from harness import Failed, check, wait_until  # noqa: E402
 
 NAME = "flink.commit_to_transition.p99_ms"
 GOAL_MS = 280  # the prototype's worst
-EVERY_S, WARM = 1.0, 10
-HOSTS, PARTITIONS = 60, 4
-COUNT = {"name": "g/Errors", "alert": "Errors", "expr": [">=", ["count", [">=", "severity_number", 17], 10], ["number", 5]], "by": ["host"], "hold": 0, "keep": 0, "seen_within": 0}
-ABSENT = {"name": "g/Silent", "alert": "Silent", "expr": ["absent", ["=", "event", "heartbeat"], 10], "by": ["host"], "hold": 0, "keep": 0, "seen_within": 600}
-
-
-def stream(seed, versions):
-    """Every host's heartbeats, with a silence now and then, and in turn a burst of errors: each version brings pages."""
-    rng, offsets, out = random.Random(seed), [0] * PARTITIONS, []
-    for number in range(versions):
-        end, rows = oracle.BASE + (number + 1) * oracle.SECOND, []
-        for host in range(HOSTS):
-            silent = (number + 3 * host) % 90 < 16
-            kinds = [] if silent else [("heartbeat", 9)]
-            kinds += [("request", 17)] * (6 if (number + 7 * host) % 20 == 0 else 0)
-            for event, severity in kinds:
-                at = end - 1 - rng.randrange(oracle.SECOND)
-                rows.append({"partition": host % PARTITIONS, "arrival": at, "ts": at - rng.randrange(oracle.SECOND // 2), "severity_number": severity, "service": "api",
-                             "host": "host-%02d" % host, "event": event, "status": 200})
-        rows.sort(key=lambda r: (r["partition"], r["arrival"]))
-        for row in rows:
-            row["offset"] = offsets[row["partition"]]
-            offsets[row["partition"]] += 1
-        out.append({"rows": rows, "clocks": {p: end for p in range(PARTITIONS)}, "stalled": []})
-    return out
-
-
-def make_case(seed, versions):
-    rules = [COUNT, ABSENT]
-    return {"seed": seed, "interval": 1, "lateness": 2, "rules": rules, "partitions": PARTITIONS, "yaml": oracle.yaml_of(rules, 1, 2), "streams": [stream(seed, versions)], "crashes": []}
+EVERY_S, WARM = (0.7, 1.3), 10  # not in step with anything that looks once a second
+HOSTS = 60
 
 
 class Watch(threading.Thread):
@@ -111,7 +83,7 @@ def floor_ms(branch, versions):
     return quantile(took, 0.99)
 
 
-def feed(feeder, committed, delivery):
+def feed(feeder, committed, delivery, rng):
     due = time.monotonic()
     while feeder.at <= feeder.last:
         wait_until(lambda: time.monotonic() >= due or not delivery.notifier.running(), 30, "the next commit is due")
@@ -119,7 +91,7 @@ def feed(feeder, committed, delivery):
         version = feeder.at
         feeder.commit()
         committed[version] = time.time()
-        due += EVERY_S
+        due += rng.uniform(*EVERY_S)
 
 
 def first_heard(pages):
@@ -130,12 +102,10 @@ def first_heard(pages):
 
 
 def measure(options, s3, cluster, directory):
-    case = make_case(options.seed, options.versions)
+    case = busy_case(options.seed, options.versions, HOSTS)
     made = run_cases([case], s3.data)[0]["streams"][0]
-    whole = s3.data.parent / "whole"
-    shutil.move(str(s3.data / ("%d-0" % options.seed)), whole)
-    branch = Branch(s3, "bench", made["program"])
-    feeder, delivery, watch = Feeder(whole / "lake", branch), Delivery(branch, directory / "notify"), Watch(branch.lake / "pages" / "p" / "_outbox")
+    branch, feeder = growing(s3, case, made, "bench")
+    delivery, watch = Delivery(branch, directory / "notify"), Watch(branch.lake / "pages" / "p" / "_outbox")
     wanted = wanted_pages(case)
     table_version = {index: version for version, index in made["index_of"]}
     committed = {}
@@ -145,7 +115,7 @@ def measure(options, s3, cluster, directory):
         watch.start()
         feeder.commit()
         branch.wait_for(0, cluster, job)
-        feed(feeder, committed, delivery)
+        feed(feeder, committed, delivery, random.Random(options.seed))
         wait_until(lambda: len(first_heard(delivery.pages())) >= len(wanted), 60, "all pages are heard")
         branch.wait_for(feeder.last, cluster, job)
         cluster.cancel(job)

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """The pager on a real Flink cluster over bronze in a real S3 server, held against the embedded engine and the independent oracle.
 
-  flink.py [--soak] [--seed N] [--only cases|starts|faults|latency] [--kills N]
+  flink.py [--soak] [--seed N] [--only cases|starts|faults|points|changes|store|latency] [--kills N]
 
 cases    random rules and streams, stalls included, each as one job with parallelism 2: the outbox holds the definition's transitions.
 starts   a job that begins behind a version, and one whose generation is claimed in mid-stream: what is sent, and what only recorded.
 faults   one long stream, committed while it is read: TaskManagers and the JobManager are killed, the job resumes from its newest checkpoint, and a
          savepoint goes on with another parallelism; it ends equal.
+points   a process is ended at each of the job's kill points (one of each process without --soak), see flink_kills.py.
+changes  a second job on the branch, and a column that bronze gets, see flink_changes.py. Without --soak, points or changes, in turn by the seed.
+store    an S3 that refuses, is slow, and loses answers, see flink_store.py; only with --soak or --only.
 latency  prints commit → outbox object of a growing lake.
 """
 import argparse
@@ -22,24 +25,11 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "oracle"))
 import pager_oracle as oracle
-from flink_harness import Branch, Cluster, S3, growing, long_case, numbered, run_cases, tool
+from flink_harness import Branch, Cluster, S3, compare, finish, growing, long_case, numbered, run_cases, tool
+from flink_changes import test_column, test_rivals
+from flink_kills import test_points
+from flink_store import test_store
 from harness import Failed, check, wait_until
-
-
-def compare(case, number, stream, transitions):
-    """Differences between Flink's transitions, the oracle's and the embedded engine's; and how many settled ones there are."""
-    numbered(stream, transitions)
-    one = dict(case, streams=[case["streams"][number]])
-    problems, made = oracle.check(one, [{"transitions": transitions}])
-    flink, flink_announced = oracle.by_identity(transitions, problems, "flink")
-    embedded, embedded_announced = oracle.by_identity(stream["transitions"], problems, "embedded")
-    oracle.compare("flink against embedded", flink, embedded, problems)
-    oracle.compare("flink against embedded, announced", flink_announced, embedded_announced, problems)
-    return problems, made
-
-
-def finish(problems):
-    check(not problems, "%d differences, first: %s" % (len(problems), "; ".join(problems[:4])))
 
 
 def finish_cases(cluster, running):
@@ -219,9 +209,10 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--soak", action="store_true")
     parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--only", choices=["cases", "starts", "faults", "latency"])
+    parser.add_argument("--only", choices=["cases", "starts", "faults", "points", "changes", "store", "latency"])
     parser.add_argument("--cases", type=int)
     parser.add_argument("--kills", type=int)
+    parser.add_argument("--spoil", type=float, default=0.03)
     options = parser.parse_args()
     rng = random.Random(options.seed)
     print("e2e flink: seed %d" % options.seed, flush=True)
@@ -237,8 +228,17 @@ def main():
             test_starts(s3, cluster, rng)
         if options.only in (None, "faults"):
             test_faults(s3, cluster, rng, options.kills or (12 if options.soak else 3))
+        turn = None if options.soak or options.only else ("points", "changes")[options.seed % 2]  # without --soak one of the two
+        if options.only == "points" or (options.only is None and turn != "changes"):
+            test_points(s3, cluster, rng, some=not options.soak)
+        if options.only == "changes" or (options.only is None and turn != "points"):
+            test_rivals(s3, cluster, rng)
+            test_column(s3, cluster, rng)
         if options.only == "latency":
             test_latency(s3, cluster, rng)
+        if options.only == "store" or (options.only is None and options.soak):
+            cluster.stop()
+            test_store(s3, directory, rng, options.spoil)
         good = True
     except Failed as e:
         print("e2e flink: seed %d: %s\nkept: %s" % (options.seed, e, directory))

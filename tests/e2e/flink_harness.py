@@ -20,8 +20,8 @@ BRONZE = "bronze/logs"
 CLAIMED = oracle.BASE - 3600 * oracle.SECOND
 
 
-def tool(name, *arguments, seconds=120):
-    done = subprocess.run([str(ROOT / "tools" / name), *map(str, arguments)], capture_output=True, text=True, timeout=seconds)
+def tool(name, *arguments, seconds=120, env=None):
+    done = subprocess.run([str(ROOT / "tools" / name), *map(str, arguments)], capture_output=True, text=True, timeout=seconds, env={**os.environ, **(env or {})})
     check(done.returncode == 0, "tools/%s %s: %s" % (name, " ".join(map(str, arguments)), done.stderr.strip()[-2000:]))
     return done.stdout.strip()
 
@@ -67,12 +67,21 @@ class Cluster:
         self.rest("/jobs/%s?mode=cancel" % job, "PATCH")
         wait_until(lambda: self.state(job) == "CANCELED", 30, "the job is cancelled")
 
+    def savepoint(self, job, target):
+        """Of a job that goes on."""
+        return self.written(job, self.rest("/jobs/%s/savepoints" % job, "POST", {"target-directory": target, "cancel-job": False}))
+
     def savepoint_and_stop(self, job, target):
-        trigger = self.rest("/jobs/%s/stop" % job, "POST", {"targetDirectory": target, "drain": False})["request-id"]
-        status = lambda: self.rest("/jobs/%s/savepoints/%s" % (job, trigger))
+        return self.written(job, self.rest("/jobs/%s/stop" % job, "POST", {"targetDirectory": target, "drain": False}))
+
+    def written(self, job, trigger):
+        status = lambda: self.rest("/jobs/%s/savepoints/%s" % (job, trigger["request-id"]))
         done = wait_until(lambda: status() if status()["status"]["id"] == "COMPLETED" else None, 60, "the savepoint is written")
         check("location" in done["operation"], "savepoint: %s" % done["operation"])
         return done["operation"]["location"]
+
+    def log(self, process):
+        return (pathlib.Path(self.directory) / (process + ".log")).read_text()
 
     def checkpoints(self, job):
         return self.rest("/jobs/%s/checkpoints" % job)["counts"]["completed"]
@@ -151,6 +160,22 @@ def numbered(stream, transitions):
     for t in transitions:
         t["version"] = index_of[t["version"]]
     return transitions
+
+
+def compare(case, number, stream, transitions):
+    """Differences between Flink's transitions, the oracle's and the embedded engine's; and how many settled ones there are."""
+    numbered(stream, transitions)
+    one = dict(case, streams=[case["streams"][number]])
+    problems, made = oracle.check(one, [{"transitions": transitions}])
+    flink, flink_announced = oracle.by_identity(transitions, problems, "flink")
+    embedded, embedded_announced = oracle.by_identity(stream["transitions"], problems, "embedded")
+    oracle.compare("flink against embedded", flink, embedded, problems)
+    oracle.compare("flink against embedded, announced", flink_announced, embedded_announced, problems)
+    return problems, made
+
+
+def finish(problems):
+    check(not problems, "%d differences, first: %s" % (len(problems), "; ".join(problems[:4])))
 
 
 class FineRandom(random.Random):

@@ -1,9 +1,13 @@
-"""A branch's pages at their target: `headpond notify` over what the Flink job writes, a receiver that remembers, and the definition to hold it against."""
+"""A branch's pages at their target: `headpond notify` over what the Flink job writes, a receiver that remembers, and the definition to hold it against;
+and a stream in which every version brings pages."""
 import collections
 import datetime
 import json
 import math
 import pathlib
+import random
+
+import deltalake
 
 import harness
 from flink_harness import BRONZE, oracle
@@ -23,6 +27,37 @@ branches:
 expect: {events_per_day: 50e6, peak_to_mean: 2.5, bytes_per_event: 430, partitions: 4, cores: 2}
 """
 RULES = 'groups:\n  - {name: g, rules: [{alert: R, expr: "count()[10s] > 1"}]}\n'  # the job has its own; the notifier asks for none
+
+PARTITIONS = 4
+COUNT = {"name": "g/Errors", "alert": "Errors", "expr": [">=", ["count", [">=", "severity_number", 17], 10], ["number", 5]], "by": ["host"], "hold": 0, "keep": 0, "seen_within": 0}
+ABSENT = {"name": "g/Silent", "alert": "Silent", "expr": ["absent", ["=", "event", "heartbeat"], 10], "by": ["host"], "hold": 0, "keep": 0, "seen_within": 600}
+
+
+def busy_stream(seed, versions, hosts):
+    """Every host's heartbeats, with a silence now and then, and in turn a burst of errors."""
+    rng, offsets, out = random.Random(seed), [0] * PARTITIONS, []
+    for number in range(versions):
+        end, rows = oracle.BASE + (number + 1) * oracle.SECOND, []
+        for host in range(hosts):
+            kinds = [] if (number + 3 * host) % 90 < 16 else [("heartbeat", 9)]
+            kinds += [("request", 17)] * (6 if (number + 7 * host) % 20 == 0 else 0)
+            for event, severity in kinds:
+                at = end - 1 - rng.randrange(oracle.SECOND)
+                rows.append({"partition": host % PARTITIONS, "arrival": at, "ts": at - rng.randrange(oracle.SECOND // 2), "severity_number": severity, "service": "api",
+                             "host": "host-%02d" % host, "event": event, "status": 200})
+        rows.sort(key=lambda r: (r["partition"], r["arrival"]))
+        for row in rows:
+            row["offset"] = offsets[row["partition"]]
+            offsets[row["partition"]] += 1
+        out.append({"rows": rows, "clocks": {p: end for p in range(PARTITIONS)}, "stalled": []})
+    return out
+
+
+def busy_case(seed, versions, hosts):
+    """A version a second; with 20 hosts or more every one of them brings pages."""
+    rules = [COUNT, ABSENT]
+    return {"seed": seed, "interval": 1, "lateness": 2, "rules": rules, "partitions": PARTITIONS, "yaml": oracle.yaml_of(rules, 1, 2),
+            "streams": [busy_stream(seed, versions, hosts)], "crashes": []}
 
 
 def micros(text):
@@ -64,6 +99,13 @@ class Delivery:
             if not body["id"]["rule"].startswith("headpond/"):
                 out.append(dict(body, at=request["at"], request_key=request["headers"]["idempotency-key"]))
         return out
+
+    def recorded(self):
+        """The transitions of the pages table, as the job wrote them: sent ones, and the settled fields of those that were announced."""
+        rows = deltalake.DeltaTable(str(self.branch.lake / "pages" / "p")).to_pyarrow_table()
+        for name in ("boundary", "began_at"):
+            rows = rows.set_column(rows.schema.get_field_index(name), name, rows.column(name).cast("int64"))
+        return [row for row in rows.to_pylist() if not row["rule"].startswith("headpond/")]
 
 
 def identity(t):
