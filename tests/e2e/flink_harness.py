@@ -86,6 +86,9 @@ class Cluster:
     def checkpoints(self, job):
         return self.rest("/jobs/%s/checkpoints" % job)["counts"]["completed"]
 
+    def restarts(self, job):
+        return int(self.rest("/jobs/%s/metrics?get=numRestarts" % job)[0]["value"])
+
     def why(self, job):
         try:
             trace = self.rest("/jobs/%s/exceptions" % job)["exceptionHistory"]["entries"][0]["stacktrace"].splitlines()

@@ -53,18 +53,18 @@ class Killer:
 
         wait_until(step, 120, what)
 
-    def kill_at(self, point, count, upto):
-        armed = "%s:%d" % (point, count)
-        if point in TASKMANAGER:
-            self.restart("taskmanager", armed)
-        else:
-            self.restart("jobmanager", armed)
+    def arm(self, point, count):
+        self.restart(process_of(point), "%s:%d" % (point, count))
+        if process_of(point) == "jobmanager":
             self.resume(armed=point)
+
+    def kill_at(self, point, count, upto):
+        self.arm(point, count)
         self.feed_until(lambda: self.dead(point), upto, "%s is reached %d times; %s" % (point, count, self.where()))
-        if point in TASKMANAGER:
-            self.restart("taskmanager")
-        else:
-            self.restart("jobmanager")
+
+    def recover(self, process):
+        self.restart(process)
+        if process == "jobmanager":
             self.resume()
         self.branch.wait_for(self.feeder.at - 1, self.cluster, self.job, seconds=120)
 
@@ -72,11 +72,15 @@ class Killer:
         return "cursor at %d, log at %d" % (self.branch.cursor()["version"], self.feeder.at - 1)
 
 
+def process_of(point):
+    return "taskmanager" if point in TASKMANAGER else "jobmanager"
+
+
 def choose(rng, some):
-    """All of them, or one of each process."""
-    points = [rng.choice(TASKMANAGER), rng.choice(JOBMANAGER)] if some else TASKMANAGER + JOBMANAGER
-    rng.shuffle(points)
-    return points
+    """All of them, or one of each process; those of one process behind each other, so that it is armed for the next as it starts again."""
+    both = [rng.sample(points, 1 if some else len(points)) for points in (TASKMANAGER, JOBMANAGER)]
+    rng.shuffle(both)
+    return both[0] + both[1]
 
 
 def test_points(s3, cluster, rng, some):
@@ -97,7 +101,9 @@ def test_points(s3, cluster, rng, some):
         for number, point in enumerate(points):
             count = 1 + rng.randrange(3)
             killer.kill_at(point, count, 8 + VERSIONS_A_KILL * (number + 1))
-            print("  %s: died at hit %d, went on to version %d of %d" % (point, count, feeder.at - 1, feeder.last), flush=True)
+            if number + 1 == len(points) or process_of(points[number + 1]) != process_of(point):
+                killer.recover(process_of(point))
+            print("  %s: died at hit %d, at version %d of %d" % (point, count, feeder.at - 1, feeder.last), flush=True)
         killer.feed_until(lambda: feeder.at > feeder.last, feeder.last, "the last version is committed")
         branch.wait_for(feeder.last, cluster, killer.job)
         wanted = wanted_pages(case)

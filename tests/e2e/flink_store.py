@@ -14,7 +14,7 @@ from s3 import Proxy
 
 VERSIONS, HOSTS, AHEAD = 60, 20, 5
 OUTAGE_S = 12  # longer than a lease lasts
-OFTEN = {"outbox write": 0.4, "checkpoint": 0.08}  # of what there is little
+OFTEN = {"outbox write": 0.4, "checkpoint": 0.08, "file read": 0.15}  # of what there is little
 
 
 def kind_of(method, path):
@@ -96,6 +96,7 @@ def test_store(s3, directory, rng, share):
         wanted = wanted_pages(case)
         wait_until(lambda: len({p["request_key"] for p in delivery.pages()}) >= len(wanted), 60, "%d pages are heard" % len(wanted))
         done, failed = (cluster.rest("/jobs/%s/checkpoints" % job)["counts"][what] for what in ("completed", "failed"))
+        restarts = cluster.restarts(job)
         cluster.cancel(job)
         delivery.stop()
     finally:
@@ -106,11 +107,11 @@ def test_store(s3, directory, rng, share):
         store.close()
     for line in store.table():
         print(line, flush=True)
-    for what in ("checkpoint", "outbox write", "log read"):
+    for what in ("checkpoint", "outbox write", "log read", "file read"):
         for fault in Proxy.KINDS:
             check(store.spoilt[(fault, what)] > 0, "no %s met %s: too quiet a run to prove anything" % (what, fault))
     check(check_pages(wanted, delivery.pages()) == 0, "a page was sent twice, though no notifier ended")
     problems, made = compare(case, 0, stream, delivery.recorded())
     finish(problems)
-    print("store: %d of %d requests spoilt, %d s of outage, %d checkpoints complete and %d failed; %d settled transitions as defined, the target heard %d pages, each once" %
-          (sum(store.spoilt.values()), store.requests, OUTAGE_S, done, failed, made, len(wanted)), flush=True)
+    print("store: %d of %d requests spoilt, %d s of outage, %d checkpoints complete and %d failed, %d restarts of the job; %d settled transitions as defined, the target heard %d pages, each once" %
+          (sum(store.spoilt.values()), store.requests, OUTAGE_S, done, failed, restarts, made, len(wanted)), flush=True)
