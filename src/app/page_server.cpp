@@ -41,7 +41,7 @@ class ThreadedServer final : public PageServer {
 
   base::Result<void> start(Session& session, const std::string& listen) {
     TRY(server_, serve::Server::open({.listen = listen}, {session.topology, *session.lake, session.paths, *session.clock, *source_,
-                                                          session.data_directory + "/serve"}));
+                                                          session.data_directory + "/serve", env::process_metrics}));
     thread_ = std::thread([this] { (void)server_->run(); });
     return {};
   }

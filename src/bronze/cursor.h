@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "base/metrics.h"
 #include "base/result.h"
 #include "env/object_store.h"
 
@@ -26,6 +27,7 @@ struct BranchStatus {
   std::optional<base::Micros> complete_until;  // settled boundary, last complete minute's end, last closed day's end, smallest clock
   double promise_s = 0;                        // freshness promised to its consumers; 0 = none
   std::map<std::string, double> figures;       // "rows_per_s", "bytes_per_s", "kafka_lag", "firing", "late_rows", …
+  std::vector<base::MetricFamily> metrics;     // for /metrics of this process; not published
 };
 
 base::Result<void> publish_status(env::ObjectStore& store, const std::string& table_root, const BranchStatus& status);

@@ -189,7 +189,10 @@ base::Result<CommitResult> TableWriter::put(const StagedCut& cut, const CommitRe
     if (!won) continue;
     clock_ = std::move(after);
     version_ = version;
-    return CommitResult{version, staged == nullptr ? 0 : staged->rows(), staged == nullptr ? 0 : staged->bytes(), cut.files.file_bytes()};
+    return CommitResult{.version = version,
+                        .rows = staged == nullptr ? 0 : staged->rows(),
+                        .bytes = staged == nullptr ? 0 : staged->bytes(),
+                        .file_bytes = cut.files.file_bytes()};
   }
   return base::fail(base::ErrorKind::kRetry,
                     "the table at " + place_of(table_) + " was committed to by others " + std::to_string(kPutsMax) +
@@ -199,8 +202,13 @@ base::Result<CommitResult> TableWriter::put(const StagedCut& cut, const CommitRe
 base::Result<CommitResult> TableWriter::publish(std::unique_ptr<Cut> cut, const CommitRequest& request) {
   TRY_VOID(alive());
   auto& taken = static_cast<StagedCut&>(*cut);
+  const auto begin = world_.clock.monotonic();
   TRY_VOID(or_dead(make_visible(taken.files)));
-  return or_dead(put(taken, request));
+  const auto visible = world_.clock.monotonic();
+  TRY(auto result, or_dead(put(taken, request)));
+  result.files_ms = (visible - begin).to_seconds() * 1000;
+  result.log_ms = (world_.clock.monotonic() - visible).to_seconds() * 1000;
+  return result;
 }
 
 base::Result<void> TableWriter::follow() {

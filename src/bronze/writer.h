@@ -61,6 +61,7 @@ struct CommitResult {
   base::Version version;
   std::int64_t rows = 0, bytes = 0;  // payload bytes
   std::int64_t file_bytes = 0;
+  double files_ms = 0, log_ms = 0;  // closing the files until they are visible; putting the log entry
 };
 
 class Writer {

@@ -4,7 +4,9 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "base/metrics.h"
 #include "base/result.h"
 #include "env/clock.h"
 #include "env/failpoints.h"
@@ -33,5 +35,9 @@ base::Result<std::unique_ptr<ObjectStore>> open_store(const std::string& locatio
 // Failpoints from HEADPOND_FAILPOINT ("name:N", several separated by ','); each hit of any name is also appended, one line each, to the
 // file HEADPOND_FAILPOINT_LOG when that is set, so that a test can count coverage. Unset: does nothing.
 std::unique_ptr<Failpoints> failpoints_from_environment();
+
+// What the kernel says of this process, under the names every Prometheus client uses: process_resident_memory_bytes,
+// process_cpu_seconds_total, process_open_fds, process_start_time_seconds. Threads: any.
+std::vector<base::MetricFamily> process_metrics();
 
 }  // namespace headpond::env

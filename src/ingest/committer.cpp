@@ -15,6 +15,28 @@ std::shared_ptr<T> shared(T value) {
   return std::make_shared<T>(std::move(value));
 }
 
+constexpr int kTickBits = 14;  // 16 ms
+
+base::Micros micros_of(std::int64_t tick) {
+  return base::Micros((tick << kTickBits) + (1 << (kTickBits - 1)));
+}
+
+// Neighbours come from one producer's batch, so most share a tick.
+void count_produced(const columns::Batch& batch, std::map<std::int64_t, std::int64_t>& by_tick) {
+  std::int64_t tick = -1, rows = 0;
+  for (std::size_t i = 0; i < batch.rows(); ++i) {
+    const auto timestamp = batch.kafka_timestamp[i];
+    if (timestamp < 0) continue;
+    if (timestamp >> kTickBits != tick) {
+      if (rows > 0) by_tick[tick] += rows;
+      tick = timestamp >> kTickBits;
+      rows = 0;
+    }
+    ++rows;
+  }
+  if (rows > 0) by_tick[tick] += rows;
+}
+
 }  // namespace
 
 Committer::Committer(std::unique_ptr<bronze::Writer> writer, const std::vector<columns::ColumnSpec>& declared, const env::Workers& workers,
@@ -51,6 +73,7 @@ base::Result<void> Committer::append(columns::Batch& batch) {
 void Committer::encode(columns::Batch batch) {
   base::Result<void> appended;
   if (!failure()) appended = writer_->append(batch);
+  count_produced(batch, produced_);
   batch.reset();
   const std::lock_guard lock(mutex_);
   if (!appended && !failure_) failure_ = std::move(appended.error());
@@ -68,18 +91,25 @@ void Committer::declare_gap(const std::string& source, base::PartitionId partiti
 void Committer::commit(bronze::CommitRequest request) {
   HP_ASSERT(!committing_);
   committing_ = true;
-  asked_at_ = clock_.monotonic();
-  encoder_->post([this, request = shared(std::move(request))] {
-    auto cut = shared(writer_->cut());
-    publisher_->post([this, request, cut] { publish(std::move(*cut), *request); });
+  auto commit = shared(UnderWay{.request = std::move(request), .cut = nullptr, .produced = {}, .begun = clock_.monotonic(), .encoded = {}});
+  encoder_->post([this, commit] {
+    commit->cut = writer_->cut();
+    for (const auto& [tick, rows] : std::exchange(produced_, {})) commit->produced.emplace_back(micros_of(tick), rows);
+    commit->encoded = clock_.monotonic();
+    publisher_->post([this, commit] { publish(std::move(*commit)); });
   });
 }
 
-void Committer::publish(std::unique_ptr<bronze::Writer::Cut> cut, const bronze::CommitRequest& request) {
+void Committer::publish(UnderWay commit) {
   if (auto error = failure()) return finish(std::unexpected(std::move(*error)));
-  auto published = writer_->publish(std::move(cut), request);
+  auto published = writer_->publish(std::move(commit.cut), commit.request);
   if (!published) return finish(std::unexpected(std::move(published.error())));
-  finish(Done{*published, writer_->table_clock(), (clock_.monotonic() - asked_at_).to_seconds() * 1000});
+  finish(Done{.result = *published,
+              .table = writer_->table_clock(),
+              .committed = true,
+              .ms = (clock_.monotonic() - commit.begun).to_seconds() * 1000,
+              .encode_ms = (commit.encoded - commit.begun).to_seconds() * 1000,
+              .produced = std::move(commit.produced)});
 }
 
 void Committer::follow() {

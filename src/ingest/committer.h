@@ -12,10 +12,12 @@
 #pragma once
 
 #include <condition_variable>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -30,10 +32,15 @@ class Committer {
  public:
   static constexpr std::size_t kBatches = 2;  // waiting or being encoded, beside the one the lane fills
 
+  // Rows by their Kafka timestamp, to 16 ms.
+  using Produced = std::vector<std::pair<base::Micros, std::int64_t>>;
   struct Done {
     bronze::CommitResult result;
     bronze::TableClock table;  // as of that version
+    bool committed = false;    // not by follow()
     double ms = 0;             // from commit() on
+    double encode_ms = 0;      // of it, until the rows before it were encoded
+    Produced produced = {};    // its rows
   };
 
   // `declared`: of the batches. Borrows `clock`. An empty `workers` runs everything at once on the caller's thread.
@@ -60,7 +67,13 @@ class Committer {
 
  private:
   void encode(columns::Batch batch);
-  void publish(std::unique_ptr<bronze::Writer::Cut> cut, const bronze::CommitRequest& request);
+  struct UnderWay {
+    bronze::CommitRequest request;
+    std::unique_ptr<bronze::Writer::Cut> cut;
+    Produced produced;
+    base::Duration begun, encoded;
+  };
+  void publish(UnderWay commit);
   std::optional<base::Error> failure() const;
   void finish(base::Result<Done> outcome);
 
@@ -73,7 +86,8 @@ class Committer {
   std::vector<columns::Batch> free_;
   std::optional<base::Error> failure_;  // the first
   std::optional<base::Result<Done>> done_;
-  base::Duration asked_at_;
+
+  std::map<std::int64_t, std::int64_t> produced_;  // the encoder's: rows since the last cut by timestamp, in 2^14 µs
 
   // The encoder posts to the publisher, so it ends first.
   std::unique_ptr<env::Worker> publisher_, encoder_;

@@ -8,7 +8,9 @@
 #include "ingest/committer.h"
 #include "ingest/config.h"
 #include "ingest/lane.h"
+#include "ingest/memory.h"
 #include "ingest/meter.h"
+#include "ingest/metrics.h"
 #include "ingest/ownership.h"
 #include "ingest/stall_watch.h"
 #include "ingest/start.h"
@@ -30,7 +32,8 @@ class TopicEngine final : public Engine {
         world_(std::move(world)),
         settings_(settings),
         source_name_(topic_of(topology, "").source()),
-        owners_(settings.share, std::move(group)) {}
+        owners_(settings.share, std::move(group)),
+        metrics_(topology.source.topic) {}
 
   base::Result<void> start(std::unique_ptr<kafka::Source> source);
   base::Result<bool> step() override;
@@ -94,6 +97,7 @@ class TopicEngine final : public Engine {
   double commit_ms_ = 0;
   std::string state_ = "running";  // "stopped" once drained
   Meter meter_;
+  Metrics metrics_;
 
   mutable std::mutex status_mutex_;
   bronze::BranchStatus status_;
@@ -150,6 +154,7 @@ base::Result<void> TopicEngine::start(std::unique_ptr<kafka::Source> source) {
 
 base::Result<std::unique_ptr<bronze::Writer>> TopicEngine::open_writer() {
   bronze::WriterOptions options;
+  options.row_group_bytes_max = shares_of(topology_.bronze.memory_bytes).row_group_bytes;
   options.writer_id = "ingest-" + std::to_string(world_.random.next() >> 32);
   return bronze::Writer::open(table_spec(topology_, world_.paths), options, {world_.lake, world_.clock, world_.random, world_.failpoints});
 }
@@ -350,9 +355,10 @@ base::Result<void> TopicEngine::begin_commit() {
 
 base::Result<void> TopicEngine::finish_commit(base::Result<Committer::Done> outcome) {
   TRY(auto done, std::move(outcome));
-  table_ = std::move(done.table);
   version_ = done.result.version;
   commit_ms_ = done.ms;
+  metrics_.note(done, world_.clock.now());
+  table_ = std::move(done.table);
   observe_table();
   publish_group_offsets();
   TRY_VOID(adopt());
@@ -523,6 +529,7 @@ void TopicEngine::refresh_status() {
                     {"commit_ms", commit_ms_},
                     {"fenced", static_cast<double>(fenced_)}};
   if (ends_known) status.figures["kafka_lag"] = lag;
+  status.metrics = metrics_.families(*lane_, topology_.bronze.memory_bytes);
   if (now >= next_publish_) {
     const bool local = world_.lake.local_path(world_.paths.bronze).has_value();
     next_publish_ = now + (local ? kPublishLocal : kPublishRemote);
@@ -553,7 +560,11 @@ base::Result<std::unique_ptr<Engine>> Engine::open_over(std::unique_ptr<kafka::S
 }
 
 base::Result<std::unique_ptr<Engine>> Engine::open(const spec::Topology& topology, World world, Settings settings) {
-  const kafka::ClientOptions client{topology.source.brokers, topology.source.librdkafka_options};
+  const auto shares = shares_of(topology.bronze.memory_bytes);
+  const kafka::ClientOptions client{.brokers = topology.source.brokers,
+                                    .librdkafka_options = topology.source.librdkafka_options,
+                                    .queue_bytes = shares.client_queue_bytes,
+                                    .fetch_bytes = shares.fetch_bytes};
   const auto group_id = topology.source.group.empty() ? "headpond-" + topology.name : topology.source.group;
   const bool grouped = topology.source.assignment == spec::Assignment::kGroup;
   if (grouped && !settings.share.alone())

@@ -64,6 +64,7 @@ class Lane {
 
   kafka::Source& source() { return *source_; }
   std::vector<Partition>& partitions() { return partitions_; }  // by id; index is the id
+  const std::vector<Partition>& partitions() const { return partitions_; }
   std::vector<base::PartitionId> owned() const;
   bool owns(base::PartitionId id) const {
     const auto index = static_cast<std::size_t>(id.value());

@@ -24,6 +24,8 @@ struct ClientOptions {
   std::map<std::string, std::string> librdkafka_options;
   // For sasl.mechanism OAUTHBEARER; none: librdkafka's own ways (sasl.oauthbearer.…).
   std::shared_ptr<TokenProvider> tokens = nullptr;
+  // Of a consumer, for all partitions: what may lie fetched and not taken in, and what one answer of one broker may hold (compressed).
+  std::int64_t queue_bytes = 16 << 20, fetch_bytes = 16 << 20;
 };
 
 // A Source over one consumer. Does not wait for the broker. `group` names the group whose offsets are published for lag monitors.

@@ -96,7 +96,8 @@ base::Result<Conf> make_conf(const ClientOptions& options, Role role) {
   TRY_VOID(default_to("client.id", "headpond"));
   if (role == Role::kConsumer) {
     TRY_VOID(default_to("fetch.message.max.bytes", "524288"));
-    TRY_VOID(default_to("queued.max.messages.kbytes", "16384"));
+    TRY_VOID(set(conf.get(), "queued.max.messages.kbytes", std::to_string(options.queue_bytes >> 10)));
+    TRY_VOID(set(conf.get(), "fetch.max.bytes", std::to_string(options.fetch_bytes)));
     TRY_VOID(default_to("queued.min.messages", "1000000"));  // the bytes above are the bound
     TRY_VOID(default_to("fetch.queue.backoff.ms", "5"));
     TRY_VOID(default_to("fetch.wait.max.ms", "100"));  // an end behind a commit marker is told after one empty fetch

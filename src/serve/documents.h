@@ -50,6 +50,7 @@ base::Result<std::string> pages_json(const delta::Table& table, const delta::Sna
 // The newest closed day of a billing folder, from its certificate, or `null`.
 base::Result<std::string> bill_json(env::ObjectStore& lake, const std::string& billing_root);
 
-std::string metrics_text(const std::vector<Standing>& standings, const std::string& only);
+// Prometheus' text format. `only`: a branch or kind, "" = all; `process`: of the serving process.
+std::string metrics_text(const std::vector<Standing>& standings, const std::string& only, const std::vector<base::MetricFamily>& process);
 
 }  // namespace headpond::serve

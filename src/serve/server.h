@@ -9,6 +9,7 @@
 // Threads: open and run from one; stop and address from any. run() has a pool for connections and one thread that follows the tables.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -38,7 +39,8 @@ struct Sources {
   spec::LakePaths paths;
   env::Clock& clock;
   StatusSource& statuses;
-  std::string local_directory;  // for DuckDB's spilling
+  std::string local_directory;                                    // for DuckDB's spilling
+  std::function<std::vector<base::MetricFamily>()> process = {};  // what /metrics says of this process. Threads: any
 };
 
 struct Options {

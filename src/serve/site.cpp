@@ -181,7 +181,9 @@ Answer Site::handle(const Request& request) {
   const std::lock_guard lock(mutex_);
   if (path == "/readyz" || path.starts_with("/readyz/")) return ready(path.size() > 8 ? path.substr(8) : "");
   if (path == "/metrics" || path.starts_with("/metrics/"))
-    return {.type = "text/plain; version=0.0.4", .body = metrics_text(standings_, path.size() > 9 ? path.substr(9) : "")};
+    return {.type = "text/plain; version=0.0.4",
+            .body = metrics_text(standings_, path.size() > 9 ? path.substr(9) : "",
+                                 sources_.process ? sources_.process() : std::vector<base::MetricFamily>())};
   if (path == "/api/dashboard") return dashboard(request);
   if (path == "/api/rollups.csv") return csv(request);
   if (path == "/api/bill") return {.body = bill_};

@@ -153,32 +153,4 @@ std::string status_json(const spec::Topology& topology, const std::vector<Standi
   return dump(json);
 }
 
-std::string metrics_text(const std::vector<Standing>& all, const std::string& only) {
-  struct Sample {
-    std::string labels;
-    double value;
-  };
-  std::map<std::string, std::vector<Sample>> families;
-  for (const auto& standing : all) {
-    const auto& status = standing.status;
-    if (!only.empty() && status.branch != only && status.kind != only) continue;
-    const auto labels = "{branch=\"" + status.branch + "\",kind=\"" + status.kind + "\"}";
-    const auto add = [&](const std::string& name, double value) { families["headpond_" + name].push_back({labels, value}); };
-    add("up", standing.verdict == "running" || standing.verdict == "late" || standing.verdict == "starting");
-    add("bronze_version", static_cast<double>(status.version.value()));
-    add("durable_bronze_version", static_cast<double>(status.durable_version.value()));
-    add("versions_behind", static_cast<double>(standing.behind));
-    add("promise_seconds", status.promise_s);
-    if (standing.freshness_s) add("freshness_seconds", *standing.freshness_s);
-    for (const auto& [name, value] : status.figures)
-      if (std::ranges::all_of(name, [](unsigned char c) { return std::isalnum(c) || c == '_'; })) add(name, value);
-  }
-  std::string text;
-  for (const auto& [name, samples] : families) {
-    text += "# TYPE " + name + " gauge\n";
-    for (const auto& sample : samples) text += name + sample.labels + " " + Json(sample.value).dump() + "\n";
-  }
-  return text;
-}
-
 }  // namespace headpond::serve

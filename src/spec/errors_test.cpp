@@ -21,9 +21,10 @@ struct FakeSecrets : Secrets {
 };
 
 // A topology with `options` behind the topic and `rest` at the end.
-std::string topology(const std::string& options = "", const std::string& rest = "") {
+std::string topology(const std::string& options = "", const std::string& rest = "", const std::string& bronze = "") {
   return "version: 1\nname: t\nsource: {kafka: {brokers: b, topic: logs" + options +
-         "}}\nconsumers: [{name: a, tier: 1, freshness: 30s}]\nbronze: {location: lake/bronze}\n" + rest;
+         "}}\nconsumers: [{name: a, tier: 1, freshness: 30s}]\nbronze: {location: lake/bronze" + (bronze.empty() ? "" : ", " + bronze) +
+         "}\n" + rest;
 }
 
 std::string issues_of(const std::string& text, const FakeSecrets& secrets = {}) {
@@ -152,6 +153,15 @@ TEST(Errors, ABranchNamesOnlyWhatThereIs) {
             "t.yaml:7:65: notify: a webhook has no `url`; expected url: http://host:port/path\n");
   EXPECT_EQ(branch("kind: billing, price_book: p.yaml, schedule: \"0 0 30 2 *\""),
             "t.yaml:7:73: schedule of branch x: found `0 0 30 2 *`, which no day of any year fits\n");
+}
+
+TEST(Errors, AMemoryBudgetIsASizeThatIsEnough) {
+  const auto bronze = [](const std::string& memory) { return issues_of(topology("", "", "memory: " + memory)); };
+  EXPECT_EQ(bronze("256MiB"), "");
+  EXPECT_EQ(bronze("2GiB"), "");
+  EXPECT_THAT(bronze("64MiB"), HasSubstr("bronze.memory: found `64MiB`; expected at least 192MiB"));
+  for (const std::string wrong : {"1g", "lots", "99999999999GiB", "-1GiB", "GiB", "[1GiB]"})
+    EXPECT_THAT(bronze("\"" + wrong + "\""), HasSubstr("expected a size such as 512MiB or 1GiB")) << wrong;
 }
 
 TEST(Errors, WhereAnEngineRunsIsHeldToItsKind) {

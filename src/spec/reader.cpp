@@ -1,8 +1,10 @@
 #include "spec/reader.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
+#include <utility>
 
 #include "base/time.h"
 
@@ -14,6 +16,20 @@ constexpr base::Duration kLongest = base::kDay * 36'500;  // sums of a few stay 
 std::string trim_end(std::string text) {
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
   return text;
+}
+
+// "512MiB", "1GiB": bytes.
+std::optional<std::int64_t> parse_size(std::string_view text) {
+  constexpr std::array<std::pair<std::string_view, int>, 3> kUnits{{{"KiB", 10}, {"MiB", 20}, {"GiB", 30}}};
+  for (const auto& [unit, bits] : kUnits) {
+    if (!text.ends_with(unit)) continue;
+    text.remove_suffix(unit.size());
+    std::int64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc() || end != text.data() + text.size() || number < 0 || number >= 1ll << (60 - bits)) return std::nullopt;
+    return number << bits;
+  }
+  return std::nullopt;
 }
 
 // What one `${name}` stands for; reports and returns nullopt when nothing does.
@@ -189,6 +205,20 @@ void Fields::duration(std::string_view key, base::Duration& out, base::Duration 
     context_.report(node->place, path_of(key) + ": found " + describe(*node) + "; expected at most " + base::format_duration(kLongest));
   } else if (*value < least) {
     context_.report(node->place, path_of(key) + ": found " + describe(*node) + "; expected at least " + base::format_duration(least));
+  } else {
+    out = *value;
+  }
+}
+
+void Fields::size(std::string_view key, std::int64_t& out, std::int64_t least) {
+  const Node* node = find(key);
+  if (node == nullptr) return;
+  const auto value = node->kind == Node::Kind::kScalar ? parse_size(node->text) : std::nullopt;
+  if (!value) {
+    context_.report(node->place, path_of(key) + ": found " + describe(*node) + "; expected a size such as 512MiB or 1GiB");
+  } else if (*value < least) {
+    context_.report(node->place,
+                    path_of(key) + ": found " + describe(*node) + "; expected at least " + std::to_string(least >> 20) + "MiB");
   } else {
     out = *value;
   }

@@ -58,6 +58,8 @@ class Fields {
   void text(std::string_view key, std::string& out, Expand expand = Expand::kNo);
   void number(std::string_view key, double& out, double least, double most);
   void integer(std::string_view key, int& out, int least, int most);
+  // Bytes: "512MiB", "1GiB".
+  void size(std::string_view key, std::int64_t& out, std::int64_t least);
   void duration(std::string_view key, base::Duration& out, base::Duration least);
   // One text or a list of texts.
   void texts(std::string_view key, std::vector<std::string>& out, Expand expand = Expand::kNo);

@@ -126,7 +126,7 @@ void load_bronze(Context& context, const Node& root, Topology& out) {
     return;
   }
   Fields fields(context, node, node->place, "bronze",
-                {"location", "commit_interval", "retention", "max_future", "max_clock_error", "stall_after", "columns"});
+                {"location", "commit_interval", "retention", "max_future", "max_clock_error", "stall_after", "memory", "columns"});
   BronzeSpec& bronze = out.bronze;
   bronze.place = node->place;
   fields.require("location", "location: a directory, or s3://bucket/folder");
@@ -136,6 +136,7 @@ void load_bronze(Context& context, const Node& root, Topology& out) {
   fields.duration("max_future", bronze.max_future, base::Duration::seconds(1));
   fields.duration("max_clock_error", bronze.max_clock_error, base::Duration(0));
   fields.duration("stall_after", bronze.stall_after, base::Duration::seconds(1));
+  fields.size("memory", bronze.memory_bytes, 192ll << 20);
   load_columns(context, fields.find("columns"), out.source.encoding, bronze);
 }
 

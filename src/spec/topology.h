@@ -65,6 +65,7 @@ struct BronzeSpec {
   base::Duration max_future = base::Duration::minutes(5);
   base::Duration max_clock_error = base::Duration::millis(500);
   base::Duration stall_after = base::Duration::seconds(10);
+  std::int64_t memory_bytes = 1ll << 30;  // what ingest may use for everything
   // Default columns merged with the declared ones (a declared one replaces the default of its name), in table order. `ts` is not among
   // them.
   std::vector<ColumnDecl> columns;

@@ -1,0 +1,28 @@
+// How ingest stays within `bronze.memory`: every buffer has a bound that is a share of it, so that a backlog, a slow store or large records
+// make it wait or close row groups early, never grow.
+//
+//   budget / 64   fetched and not yet taken in, in the Kafka client
+//   budget / 64   one fetch response, for each broker (and once more decompressed)
+//   3 batches     8 MiB of payloads each, or one larger payload alone (Committer)
+//   budget / 64   a row group's compressed pages, of the commit being filled and of the one under way; uploads add 5 parts of 8 MiB each
+//
+// With 10 MB records, each of these may be exceeded by one record.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+namespace headpond::ingest {
+
+struct MemoryShares {
+  std::int64_t client_queue_bytes, fetch_bytes, row_group_bytes;
+};
+
+inline MemoryShares shares_of(std::int64_t budget_bytes) {
+  const auto share = budget_bytes / 64;
+  return {.client_queue_bytes = std::clamp<std::int64_t>(share, 2 << 20, 64 << 20),
+          .fetch_bytes = std::clamp<std::int64_t>(share, 1 << 20, 48 << 20),
+          .row_group_bytes = std::clamp<std::int64_t>(share, 2 << 20, 16 << 20)};
+}
+
+}  // namespace headpond::ingest
