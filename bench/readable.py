@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""readable.py [--store directory|s3] [--rate N] [--seconds N] [--put-ms N]: `ingest.readable.p99_ms`: a record is produced (its Kafka timestamp) → a reader
+"""readable.py [--store directory|s3] [--rate N] [--seconds N] [--put-ms N] [--ingesters K]: `ingest.readable.p99_ms`: a record is produced (its Kafka timestamp) → a reader
 that asks the store for the next version sees the one that holds it. Producer, Apache Kafka, ingest, the store (versitygw for s3) and this reader share the
-machine. --put-ms: each PUT is held back that long by a proxy in front of the store. The first 5 s do not count. Prints one line of JSON; exit 1 when the
+machine. --put-ms: each PUT is held back that long by a proxy in front of the store. --ingesters: so many
+share the topic (`--instance i/K`), each with its share of the partitions. The first 5 s do not count. Prints one line of JSON; exit 1 when the
 producer did not keep the rate, or when the audit afterwards is not clean: then the figure says nothing."""
 import argparse
 import http.client
@@ -151,27 +152,29 @@ def measure_on(store, options, directory):
         made = harness.headpond("generate", "-f", topology, "-n", 1000, "--partitions", PARTITIONS)
         check(made.returncode == 0, made.stderr)
         reader = Reader(store)
-        ingest = harness.Up(topology, directory / "ingest.log", "ingest", env=store.env)
+        ingesters = [harness.Up(topology, directory / f"ingest-{i}.log", "ingest", env=store.env, arguments=["--instance", f"{i}/{options.ingesters}"]) for i in range(options.ingesters)]
+        running = lambda: all(ingest.running() for ingest in ingesters)
         try:
             reader.start()
-            harness.wait_until(lambda: any(paths for _, paths in reader.seen) or not ingest.running(), 60, f"the first rows; see {directory}/ingest.log")
+            harness.wait_until(lambda: any(paths for _, paths in reader.seen) or not running(), 60, f"the first rows; see {directory}/ingest-0.log")
+            check(running(), f"an ingester ended by itself; see {directory}/ingest-*.log")
             began = time.time()
             made = harness.headpond("generate", "-f", topology, "-n", options.rate * options.seconds, "--rate", options.rate, "--seed", 2, timeout=options.seconds * 10 + 60)
             took = time.time() - began
             check(made.returncode == 0, made.stderr)
             versions = len(reader.seen)
-            harness.wait_until(lambda: len(reader.seen) > versions + 2, 60, "the last rows are readable")
+            harness.wait_until(lambda: len(reader.seen) > versions + 2 * options.ingesters, 60, "the last rows are readable")
         finally:
-            code = ingest.terminate()
+            codes = [ingest.terminate() for ingest in ingesters]
             reader.stopping.set()
             reader.join(30)
-        check(code == 0, f"ingest ended with {code}")
+        check(not any(codes), f"ingest ended with {codes}")
         audit = harness.headpond("audit", "-f", topology, "--deep", env=store.env, timeout=900)
         check(audit.returncode == 0, f"the audit: {audit.stdout}{audit.stderr}")
         delays = reader.delays_ms(began + WARM_S)
     check(took < options.seconds * 1.05, f"{options.rate} events/s were not kept up: {options.rate * options.seconds / took:.0f}/s")
     p50, p99, worst = pc.quantile(delays, [0.5, 0.99, 1]).to_pylist()
-    return {"name": "ingest.readable.p99_ms", "store": options.store, "put_ms": options.put_ms, "events_per_s": round(options.rate * options.seconds / took),
+    return {"name": "ingest.readable.p99_ms", "store": options.store, "put_ms": options.put_ms, "ingesters": options.ingesters, "events_per_s": round(options.rate * options.seconds / took),
             "events": len(delays), "versions": len(reader.seen), "p50": round(p50), "value": round(p99), "max": round(worst), "goal": 2000}
 
 
@@ -181,6 +184,7 @@ def main():
     parser.add_argument("--rate", type=int, default=200_000)
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--put-ms", type=int, default=0)
+    parser.add_argument("--ingesters", type=int, default=1)
     options = parser.parse_args()
     with harness.Workspace() as directory:
         print(json.dumps(measure(options, directory)))

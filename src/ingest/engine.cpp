@@ -1,19 +1,10 @@
 #include "ingest/engine.h"
 
 #include <algorithm>
-#include <map>
-#include <mutex>
-#include <set>
 
-#include "ingest/committer.h"
-#include "ingest/config.h"
-#include "ingest/lane.h"
 #include "ingest/memory.h"
-#include "ingest/meter.h"
-#include "ingest/metrics.h"
-#include "ingest/ownership.h"
-#include "ingest/stall_watch.h"
 #include "ingest/start.h"
+#include "ingest/topic_engine.h"
 #include "kafka/client.h"
 
 namespace headpond::ingest {
@@ -21,87 +12,9 @@ namespace {
 
 // Log ends are asked for so long before a cut: the answer is there by then, and the clock it proves is fresh.
 constexpr auto kAskAhead = base::Duration::millis(100);
-constexpr auto kPublishLocal = base::Duration::seconds(1);
-constexpr auto kPublishRemote = base::Duration::seconds(10);
 constexpr int kOpenAttemptsMax = 8;
 
-class TopicEngine final : public Engine {
- public:
-  TopicEngine(const spec::Topology& topology, World world, Settings settings, std::unique_ptr<kafka::Group> group)
-      : topology_(topology),
-        world_(std::move(world)),
-        settings_(settings),
-        source_name_(topic_of(topology, "").source()),
-        owners_(settings.share, std::move(group)),
-        metrics_(topology.source.topic) {}
-
-  base::Result<void> start(std::unique_ptr<kafka::Source> source);
-  base::Result<bool> step() override;
-  base::Result<void> drain() override;
-  bool finished() const override;
-  bronze::BranchStatus status() const override {
-    const std::scoped_lock lock(status_mutex_);
-    return status_;
-  }
-
- private:
-  base::Result<void> check_topic(const std::string& id) const;
-  base::Result<bool> work();
-  base::Result<std::unique_ptr<bronze::Writer>> open_writer();
-  base::Result<std::unique_ptr<bronze::Writer>> open_table(const kafka::TopicInfo& info);
-  base::Result<void> name_first_partitions(const kafka::TopicInfo& info, bronze::Writer& writer);
-  void write_through(std::unique_ptr<bronze::Writer> writer);
-  base::Result<std::vector<Partition>> resume(const std::vector<base::PartitionId>& ids);
-  base::Result<void> learn(const kafka::TopicInfo& info);
-  base::Result<void> look_after_topic();
-  void ask_log_ends();
-  base::Result<void> begin_commit();
-  base::Result<void> finish_commit(base::Result<Committer::Done> outcome);
-  base::Result<void> finish_any_commit();
-  base::Duration next_cut() const;
-  // Owners.
-  base::Result<void> rebalance();
-  base::Result<void> give(const std::vector<base::PartitionId>& ids);
-  base::Result<void> follow();
-  base::Result<void> recover();
-  base::Result<void> adopt();
-  std::vector<bronze::Stalled> stalled(bool broker_answers) const;
-  void observe_table();
-  void publish_group_offsets();
-  void refresh_status();
-  base::SourcePartition in_source(base::PartitionId id) const { return {source_name_, id}; }
-
-  const spec::Topology topology_;
-  World world_;
-  Settings settings_;
-  std::string source_name_;
-  Ownership owners_;
-  std::string topic_id_;
-  std::unique_ptr<Committer> committer_;  // before the lane, which borrows it
-  bronze::TableClock table_;              // after the last finished commit
-  base::Version version_;
-  std::unique_ptr<Lane> lane_;
-  TopicTraits traits_;
-  std::set<base::PartitionId> seen_;                 // at the broker
-  std::map<base::PartitionId, Partition> others_;    // of seen_, what others read or nobody, as far as the table and the broker tell
-  std::map<base::PartitionId, base::Offset> until_;  // of until_end: where each ended at the start
-  int fenced_ = 0;
-
-  base::Duration next_cut_, next_describe_, next_publish_;
-  bool ask_due_ = true;  // once a commit interval
-  bool asked_ = false, describing_ = false;
-  base::Micros asked_at_;                // of the question that is out
-  std::vector<kafka::LogEnd> log_ends_;  // the latest answer
-  base::Micros log_ends_asked_at_;
-  bool broker_answers_ = true;
-  double commit_ms_ = 0;
-  std::string state_ = "running";  // "stopped" once drained
-  Meter meter_;
-  Metrics metrics_;
-
-  mutable std::mutex status_mutex_;
-  bronze::BranchStatus status_;
-};
+}  // namespace
 
 base::Result<void> TopicEngine::check_topic(const std::string& id) const {
   const auto& theirs = table_.topic();
@@ -305,24 +218,6 @@ base::Result<bool> TopicEngine::work() {
   return more;
 }
 
-std::vector<bronze::Stalled> TopicEngine::stalled(bool broker_answers) const {
-  std::vector<bronze::Stalled> found;
-  const auto now = world_.clock.monotonic();
-  for (const auto& partition : lane_->partitions()) {
-    if (!partition.owned) continue;
-    if (auto reason = stall_reason(partition, now, topology_.bronze.stall_after, broker_answers)) {
-      found.push_back({in_source(partition.id), std::move(*reason)});
-    }
-  }
-  // Whoever reads it names it with a better reason; only what nobody names is without an owner.
-  for (const auto& [id, partition] : others_) {
-    const auto table = table_.partitions().find(in_source(id));
-    if (table != table_.partitions().end() && !table->second.stalled && now - partition.changed_at >= topology_.bronze.stall_after)
-      found.push_back({in_source(id), "no owner"});
-  }
-  return found;
-}
-
 // Alone: an interval after the one before. Of several each has its moment within the interval.
 base::Duration TopicEngine::next_cut() const {
   const auto now = world_.clock.monotonic();
@@ -370,74 +265,6 @@ base::Result<void> TopicEngine::finish_any_commit() {
   return committer_->committing() ? finish_commit(committer_->wait()) : base::Result<void>();
 }
 
-// Reads what is ours and in the table, and not read yet.
-base::Result<void> TopicEngine::adopt() {
-  std::vector<base::PartitionId> fresh;
-  for (const auto id : seen_) {
-    if (owners_.has(id) && !lane_->owns(id) && table_.partitions().contains(in_source(id))) fresh.push_back(id);
-  }
-  if (fresh.empty()) return {};
-  TRY(auto partitions, resume(fresh));
-  for (const auto id : fresh) others_.erase(id);
-  return lane_->own(std::move(partitions));
-}
-
-// Carries out what the group wants, and only then tells it so.
-base::Result<void> TopicEngine::rebalance() {
-  const auto change = owners_.take();
-  if (!change) return {};
-  using Kind = kafka::GroupChange::Kind;
-  if (change->kind == Kind::kGiven) {
-    TRY_VOID(give(change->partitions));
-  } else if (change->kind == Kind::kLost) {
-    lane_->release(change->partitions);
-    TRY_VOID(recover());
-  } else {
-    for (const auto id : change->partitions) seen_.insert(id);
-    TRY_VOID(follow());
-  }
-  world_.failpoints.reach(change->kind == Kind::kGained ? "ingest.mid_assign" : "ingest.mid_revoke");
-  TRY_VOID(owners_.done());
-  TRY_VOID(adopt());
-  observe_table();
-  return {};
-}
-
-// What was stamped of them is committed before they are another's; what was only fetched is discarded.
-base::Result<void> TopicEngine::give(const std::vector<base::PartitionId>& ids) {
-  TRY_VOID(lane_->quiet(ids));
-  TRY_VOID(finish_any_commit());
-  TRY_VOID(begin_commit());
-  TRY_VOID(finish_any_commit());
-  lane_->release(ids);
-  return {};
-}
-
-// The table as the last owner left it.
-base::Result<void> TopicEngine::follow() {
-  TRY_VOID(finish_any_commit());
-  committer_->follow();
-  TRY(auto done, committer_->wait());
-  table_ = std::move(done.table);
-  version_ = done.result.version;
-  return {};
-}
-
-// Another ingester has committed a partition of ours: what we had of it is dropped, and the table tells where to go on.
-base::Result<void> TopicEngine::recover() {
-  ++fenced_;
-  if (committer_->committing()) static_cast<void>(committer_->wait());  // whatever came of it, the table tells
-  TRY(auto writer, open_writer());
-  write_through(std::move(writer));
-  TRY_VOID(check_topic(topic_id_));
-  TRY(auto partitions, resume(lane_->owned()));
-  TRY_VOID(lane_->restart(*committer_, std::move(partitions)));
-  log_ends_.clear();
-  ask_due_ = true;
-  observe_table();
-  return {};
-}
-
 bool TopicEngine::finished() const {
   if (!settings_.until_end || !owners_.settled()) return false;
   return std::ranges::all_of(seen_, [&](base::PartitionId id) {
@@ -449,97 +276,6 @@ bool TopicEngine::finished() const {
   });
 }
 
-void TopicEngine::observe_table() {
-  const auto now = world_.clock.monotonic();
-  for (auto& partition : lane_->partitions()) {
-    if (!partition.owned) continue;
-    const auto table = table_.partitions().find(in_source(partition.id));
-    if (table != table_.partitions().end()) observe(partition, table->second, now);
-  }
-  if (!owners_.shared()) return;
-  for (const auto id : seen_) {
-    const auto table = table_.partitions().find(in_source(id));
-    if (lane_->owns(id) || table == table_.partitions().end()) continue;
-    const auto [other, fresh] = others_.try_emplace(id);
-    if (fresh) other->second.changed_at = now;
-    observe(other->second, table->second, now);
-  }
-}
-
-// What is in the table, not what has been read beyond it.
-void TopicEngine::publish_group_offsets() {
-  std::vector<kafka::Assignment> next;
-  for (const auto& partition : lane_->partitions()) {
-    if (!partition.owned) continue;
-    const auto table = table_.partitions().find(in_source(partition.id));
-    if (table != table_.partitions().end() && table->second.position.value() >= 0)
-      next.push_back({partition.id, table->second.position.next()});
-  }
-  if (owners_.group() != nullptr) {
-    owners_.group()->publish_offsets(next);
-  } else {
-    lane_->source().publish_group_offsets(next);
-  }
-}
-
-void TopicEngine::refresh_status() {
-  const auto counts = lane_->counts();
-  const auto now = world_.clock.monotonic();
-  meter_.note(now, counts.rows, counts.bytes);
-  double lag = 0;
-  bool ends_known = true;
-  int stalled_partitions = 0, partitions = 0;
-  std::string message;
-  for (const auto& partition : lane_->partitions()) {
-    if (!partition.owned) continue;
-    ++partitions;
-    ends_known = ends_known && partition.log_end >= 0;
-    lag += static_cast<double>(std::max<std::int64_t>(0, partition.log_end - partition.next));
-  }
-  for (const auto& [id, partition] : others_) {
-    ends_known = ends_known && partition.log_end >= 0;
-    lag += static_cast<double>(std::max<std::int64_t>(0, partition.log_end - partition.table_position.next().value()));
-  }
-  for (const auto& [partition, reason] : table_.stalled()) {
-    ++stalled_partitions;
-    if (message.empty()) message = "partition " + std::to_string(partition.partition.value()) + " is stalled: " + reason;
-  }
-  if (stalled_partitions > 1) message += ", and " + std::to_string(stalled_partitions - 1) + " more";
-  if (!broker_answers_ && !lane_->last_trouble().empty()) message += (message.empty() ? "" : "; ") + lane_->last_trouble();
-  if (const auto trouble = owners_.group() == nullptr ? "" : owners_.group()->trouble(); !trouble.empty())
-    message += (message.empty() ? "" : "; ") + trouble;
-  bronze::BranchStatus status;
-  status.branch = "ingest";
-  status.kind = "ingest";
-  status.engine = "embedded";
-  status.state = state_;
-  status.message = std::move(message);
-  status.version = status.durable_version = version_;
-  status.updated_at = world_.clock.now();
-  status.complete_until = table_.smallest_unstalled();
-  status.figures = {{"rows_per_s", meter_.rows_per_s()},
-                    {"bytes_per_s", meter_.bytes_per_s()},
-                    {"rows", static_cast<double>(counts.rows)},
-                    {"errors", static_cast<double>(counts.errors)},
-                    {"type_mismatches", static_cast<double>(counts.mismatches)},
-                    {"future_ts", static_cast<double>(counts.future_ts)},
-                    {"future_timestamps", static_cast<double>(counts.future_timestamps)},
-                    {"partitions", static_cast<double>(partitions)},
-                    {"stalled_partitions", static_cast<double>(stalled_partitions)},
-                    {"commit_ms", commit_ms_},
-                    {"fenced", static_cast<double>(fenced_)}};
-  if (ends_known) status.figures["kafka_lag"] = lag;
-  status.metrics = metrics_.families(*lane_, topology_.bronze.memory_bytes);
-  if (now >= next_publish_) {
-    const bool local = world_.lake.local_path(world_.paths.bronze).has_value();
-    next_publish_ = now + (local ? kPublishLocal : kPublishRemote);
-    // For people; a store that does not take it now takes the next one.
-    static_cast<void>(bronze::publish_status(world_.lake, world_.paths.bronze, status));
-  }
-  const std::scoped_lock lock(status_mutex_);
-  status_ = std::move(status);
-}
-
 base::Result<void> TopicEngine::drain() {
   TRY_VOID(finish_any_commit());
   TRY_VOID(begin_commit());
@@ -549,8 +285,6 @@ base::Result<void> TopicEngine::drain() {
   refresh_status();
   return {};
 }
-
-}  // namespace
 
 base::Result<std::unique_ptr<Engine>> Engine::open_over(std::unique_ptr<kafka::Source> source, const spec::Topology& topology, World world,
                                                         Settings settings, std::unique_ptr<kafka::Group> group) {

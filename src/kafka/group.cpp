@@ -105,8 +105,8 @@ class Member final : public Group {
       case RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL:
       case RD_KAFKA_RESP_ERR_INVALID_SESSION_TIMEOUT:
       case RD_KAFKA_RESP_ERR__FATAL:
-      case RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED:
         trouble_ = "consumer group '" + group_ + "': " + (text == nullptr ? rd_kafka_err2str(code) : text);
+        if (code == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED) trouble_ += "; grant this principal READ on the group";
         return;
       default: return;
     }
