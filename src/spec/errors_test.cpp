@@ -159,7 +159,7 @@ TEST(Errors, AMemoryBudgetIsASizeThatIsEnough) {
   const auto bronze = [](const std::string& memory) { return issues_of(topology("", "", "memory: " + memory)); };
   EXPECT_EQ(bronze("256MiB"), "");
   EXPECT_EQ(bronze("2GiB"), "");
-  EXPECT_THAT(bronze("64MiB"), HasSubstr("bronze.memory: found `64MiB`; expected at least 192MiB"));
+  EXPECT_THAT(bronze("64MiB"), HasSubstr("bronze.memory: found `64MiB`; expected at least 256MiB"));
   for (const std::string wrong : {"1g", "lots", "99999999999GiB", "-1GiB", "GiB", "[1GiB]"})
     EXPECT_THAT(bronze("\"" + wrong + "\""), HasSubstr("expected a size such as 512MiB or 1GiB")) << wrong;
 }

@@ -136,7 +136,7 @@ void load_bronze(Context& context, const Node& root, Topology& out) {
   fields.duration("max_future", bronze.max_future, base::Duration::seconds(1));
   fields.duration("max_clock_error", bronze.max_clock_error, base::Duration(0));
   fields.duration("stall_after", bronze.stall_after, base::Duration::seconds(1));
-  fields.size("memory", bronze.memory_bytes, 192ll << 20);
+  fields.size("memory", bronze.memory_bytes, 256ll << 20);
   load_columns(context, fields.find("columns"), out.source.encoding, bronze);
 }
 

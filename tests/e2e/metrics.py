@@ -66,13 +66,13 @@ def metric_names(expression):
 
 
 def create_topic(brokers, partitions):
-    admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": brokers})
+    admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": brokers, "log_level": 0})
     for future in admin.create_topics([confluent_kafka.admin.NewTopic("logs", partitions, 1)]).values():
         future.result()
 
 
 def produce(brokers, payloads):
-    producer = confluent_kafka.Producer({"bootstrap.servers": brokers, "enable.idempotence": True})
+    producer = confluent_kafka.Producer({"bootstrap.servers": brokers, "enable.idempotence": True, "log_level": 0})
     for payload in payloads:
         producer.produce("logs", payload)
     check(producer.flush(60) == 0, "everything is produced")

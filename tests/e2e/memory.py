@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+"""memory.py [--events N] [--large N] [--memory SIZE]: a backlog on 64 partitions with records of 10 MB strewn in, taken in at once. The process's peak of resident memory
+(VmHWM, from the kernel) must stay within `bronze.memory`; where cgroups can be made, it runs under a hard limit of that + 64 MiB. Every record must be in the table, the
+large ones byte for byte, and `audit --deep` clean. One in four large records is not JSON, one has its 10 MB in a declared column, the rest in a field no column reads."""
+import argparse
+import hashlib
+import json
+import os
+import pathlib
+import random
+import subprocess
+import sys
+import tempfile
+
+import confluent_kafka
+import confluent_kafka.admin
+import deltalake
+import pyarrow.dataset
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import harness  # noqa: E402
+from harness import check, headpond  # noqa: E402
+
+PARTITIONS = 64
+LARGE = 10_000_000
+TOPOLOGY = """\
+version: 1
+name: memory
+source:
+  kafka: {brokers: "%(brokers)s", topic: logs, encoding: json, start: earliest}
+consumers:
+  - {name: ops, tier: 2, freshness: 5m}
+bronze: {location: lake/bronze/logs, memory: %(memory)s}
+serve: {listen: "127.0.0.1:0"}
+"""
+CGROUPS = pathlib.Path("/sys/fs/cgroup/memory")
+
+
+def large_records(count, seed):
+    chance = random.Random(seed)
+    for i in range(count):
+        noise = chance.randbytes(LARGE // 2).hex()
+        if i % 4 == 0:
+            yield f"not json {i} {noise}".encode()
+        elif i % 4 == 1:
+            yield json.dumps({"tenant": f"t{i}", "service": noise, "message": "large"}).encode()
+        else:
+            yield json.dumps({"tenant": f"t{i}", "service": "api", "message": "large", "trace": noise}).encode()
+
+
+def produce_large(brokers, count, seed):
+    producer = confluent_kafka.Producer({"bootstrap.servers": brokers, "log_level": 0, "message.max.bytes": 12_000_000, "queue.buffering.max.kbytes": 200_000})
+    digests = []
+    for i, payload in enumerate(large_records(count, seed)):
+        digests.append(hashlib.sha256(payload).hexdigest())
+        while True:
+            try:
+                producer.produce("logs", payload, partition=i % PARTITIONS)
+                break
+            except BufferError:
+                producer.poll(1)
+    check(producer.flush(120) == 0, "the large records are produced")
+    return sorted(digests)
+
+
+def limited(bytes_max):
+    """What a child calls to run under a hard limit, or None where cgroups are not ours to make."""
+    group = CGROUPS / f"headpond-memory-{os.getpid()}"
+    try:
+        group.mkdir()
+        (group / "memory.limit_in_bytes").write_text(str(bytes_max))
+    except OSError:
+        return None, None
+    return group, lambda: (group / "cgroup.procs").write_text(str(os.getpid()))
+
+
+def ingest(topology, limit):
+    """Exit code and VmHWM in bytes."""
+    group, enter = limited(limit)
+    log = open(topology.parent / "ingest.log", "wb")
+    child = subprocess.Popen([harness.BINARY, "ingest", "-f", str(topology), "--until-end"], stdout=log, stderr=log, preexec_fn=enter)
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if group:
+        group.rmdir()
+    return child.returncode, usage.ru_maxrss * 1024, group is not None
+
+
+def size_of(text):
+    return int(text[:-3]) << {"MiB": 20, "GiB": 30}[text[-3:]]
+
+
+def run(directory, options):
+    with harness.Kafka(directory / "kafka") as kafka:
+        admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": kafka.bootstrap, "log_level": 0})
+        new = confluent_kafka.admin.NewTopic("logs", PARTITIONS, 1, config={"max.message.bytes": "12000000"})
+        for future in admin.create_topics([new]).values():
+            future.result()
+        topology = directory / "topology.yaml"
+        topology.write_text(TOPOLOGY % {"brokers": kafka.bootstrap, "memory": options.memory})
+        digests, events = [], 0
+        rounds = 4  # so that large records lie between small ones in every partition
+        for part in range(rounds):
+            count = options.events // rounds
+            generated = headpond("generate", "-f", topology, "-n", count, timeout=3000)
+            check(generated.returncode == 0, generated.stderr)
+            events += count
+            digests += produce_large(kafka.bootstrap, options.large // rounds, options.seed + part)
+        budget = size_of(options.memory)
+        code, peak, hard = ingest(topology, budget + (64 << 20))
+        log = (directory / "ingest.log").read_text()
+        check(code == 0, f"ingest --until-end: exit {code}, peak {peak >> 20} MiB: {log[-800:]}")
+        check(peak <= budget, f"VmHWM {peak >> 20} MiB is above bronze.memory {options.memory}")
+        audit = headpond("audit", "-f", topology, "--deep", timeout=3000)
+        check(audit.returncode == 0, f"audit --deep: {audit.stdout}{audit.stderr}")
+        table = deltalake.DeltaTable(str(directory / "lake" / "bronze" / "logs"))
+        data = pyarrow.dataset.dataset(table.file_uris())  # deltalake's own dataset prunes by statistics the log does not have
+        rows = data.count_rows()
+        check(rows == events + len(digests), f"{rows} rows of {events + len(digests)} records")
+        found = []
+        for batch in data.to_batches(columns=["raw"], filter=pyarrow.dataset.field("bytes") > LARGE // 2, batch_size=8):
+            found += [hashlib.sha256(value.as_buffer()).hexdigest() for value in batch.column(0)]
+        check(sorted(found) == sorted(digests), f"{len(found)} large records of {len(digests)}, or not their bytes")
+        print(f"memory: {events} events and {len(digests)} records of 10 MB, seed {options.seed}: VmHWM {peak / 2**20:.0f} MiB of {options.memory}"
+              f"{f', hard limit {(budget >> 20) + 64} MiB' if hard else ', no cgroup for a hard limit here'}; audit --deep clean")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--events", type=int, default=240_000)
+    parser.add_argument("--large", type=int, default=24)
+    parser.add_argument("--memory", default="256MiB")
+    parser.add_argument("--seed", type=int, default=7)
+    with tempfile.TemporaryDirectory(prefix="headpond-memory-") as place:
+        try:
+            run(pathlib.Path(place), parser.parse_args())
+        except harness.Failed as failed:
+            sys.exit(f"FAILED: {failed}")
