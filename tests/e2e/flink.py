@@ -18,6 +18,7 @@ import os
 import pathlib
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -214,6 +215,7 @@ def main():
     parser.add_argument("--kills", type=int)
     parser.add_argument("--spoil", type=float, default=0.03)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that cluster and store are stopped
     rng = random.Random(options.seed)
     print("e2e flink: seed %d" % options.seed, flush=True)
     directory = pathlib.Path(tempfile.mkdtemp(prefix="headpond-flink-"))
