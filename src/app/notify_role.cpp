@@ -7,6 +7,10 @@
 namespace headpond::app {
 namespace {
 
+// A LIST is the dearest request there is, so on a remote store the bell says when; this often in case a ring was lost. With ten GETs of the
+// bell a second that costs what one LIST a second does.
+constexpr base::Duration kListRemote = base::Duration::seconds(5);
+
 class NotifyRole final : public Steppable {
  public:
   NotifyRole(Session& session, const spec::Branch& branch, std::unique_ptr<notify::Intake> intake)
@@ -67,6 +71,7 @@ Role::Factory notify_factory(Session& session, const spec::Branch& branch, Hooks
     notify::IntakeOptions options{.pages_root = session.paths.pages(branch.name),
                                   .local_directory = session.data_directory + "/" + branch.name + "/outbox",
                                   .targets = {},
+                                  .list_interval = session.lake->local_path("") ? base::Duration(0) : kListRemote,
                                   .branch = branch.name,
                                   .say = [log = hooks.log, name = branch.name](const std::string& line) { log(name, line); }};
     for (const auto& target : targets) options.targets.push_back(target.name);

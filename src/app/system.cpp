@@ -16,9 +16,8 @@
 namespace headpond::app {
 namespace {
 
-// Between two looks at an outbox that other processes write. On a remote store a look is a LIST, the dearest request there is: one a second
-// leaves commit → page well below 2 s.
-constexpr base::Duration kOutboxPollLocal = base::Duration::millis(20), kOutboxPollRemote = base::Duration::seconds(1);
+// Between two looks at an outbox that other processes write: on a remote store a look is a GET of its bell.
+constexpr base::Duration kOutboxPollLocal = base::Duration::millis(20), kOutboxPollRemote = base::Duration::millis(100);
 // Ingest and pager run at normal priority, the throughput-bound branches give way.
 constexpr int kDashboardNice = 10, kBillingNice = 19;
 

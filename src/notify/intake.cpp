@@ -78,14 +78,36 @@ base::Result<void> Intake::load() {
   return {};
 }
 
-base::Result<bool> Intake::step() {
+// A missing bell is one that nobody has rung yet: then the interval alone decides.
+base::Result<bool> Intake::must_list() {
+  if (options_.list_interval <= base::Duration(0)) return true;
+  auto bell = lake_.get(options_.pages_root + "/_bell");
+  if (!bell && bell.error().kind != ErrorKind::kNotFound) return std::unexpected(bell.error());
+  const bool rung = bell && *bell != bell_;
+  if (rung) bell_ = std::move(*bell);
+  if (rung) more_ = true;  // until a listing has succeeded
+  return more_ || clock_.monotonic() - listed_at_ >= options_.list_interval;
+}
+
+base::Result<bool> Intake::take_listed() {
+  const auto now = clock_.monotonic();
   TRY(const auto listed, lake_.list(folder_of(options_.pages_root)));
   if (!listed.empty()) failpoints_.reach("notify.after_list");
-  TRY(const bool more, take(listed));
-  if (!more) forget_gone(listed);
+  TRY(more_, take(listed));
+  if (!more_) forget_gone(listed);
+  listed_at_ = now;
+  return more_;
+}
+
+base::Result<bool> Intake::step() {
+  TRY(const bool list, must_list());
+  bool more = false;
+  if (list) {
+    TRY(more, take_listed());
+  }
   if (aside_untold_) TRY_VOID(tell_unreadable());
   TRY_VOID(make_durable());
-  if (!more && first_look_) {
+  if (list && !more && first_look_) {
     outbox_->replaying(false);
     first_look_ = false;
   }

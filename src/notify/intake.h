@@ -9,6 +9,9 @@
 // nothing is taken: the newer one sends what is open and resolves what it does not confirm.
 // An object that cannot be read stays where it is, keeps no other one waiting, and is told: to `say`, by a page, in status() and in the
 // record that `headpond status` shows. It is read again when it has changed and at the next open.
+// With `list_interval` it looks at the bell (`<pages_root>/_bell`, rung by a job behind each object) at each step, and lists when that has
+// changed or the interval is over: a GET costs a twelfth of a LIST.
+//
 // The local state may be lost at any moment, so what the notifier itself has to say becomes an object too before anybody hears it.
 // Threads: step() from one; outbox() and status() from any.
 #pragma once
@@ -38,6 +41,7 @@ struct IntakeOptions {
   std::string local_directory;                                                   // the state store's; created; one process's alone
   std::vector<std::string> targets;                                              // names
   std::size_t objects_max = 1000;                                                // taken in one step
+  base::Duration list_interval = base::Duration(0);                              // at most, between listings; 0: every step lists
   std::string branch = {};                                                       // its name, for people
   std::function<void(const std::string& line)> say = [](const std::string&) {};  // an object that cannot be read, once each
 };
@@ -71,6 +75,8 @@ class Intake {
   Intake(IntakeOptions options, env::ObjectStore& lake, env::Clock& clock, env::Failpoints& failpoints)
       : options_(std::move(options)), lake_(lake), clock_(clock), failpoints_(failpoints) {}
   base::Result<void> load();
+  base::Result<bool> must_list();
+  base::Result<bool> take_listed();
   base::Result<bool> take(const std::vector<env::ObjectMeta>& listed);
   base::Result<void> take_one(const env::ObjectMeta& object);
   void set_aside(const env::ObjectMeta& object, std::string why);
@@ -89,6 +95,9 @@ class Intake {
   std::unique_ptr<Outbox> outbox_;
   std::int64_t generation_ = 0;
   bool first_look_ = true;
+  bool more_ = true;  // to take than the last step took
+  std::string bell_;
+  base::Duration listed_at_;  // monotonic
   mutable std::mutex mutex_;
   std::map<std::string, Ids> taken_;    // by path: what has to have receipts before it is removed
   std::map<std::string, Aside> aside_;  // by path: cannot be read

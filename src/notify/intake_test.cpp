@@ -57,8 +57,9 @@ class IntakeTest : public testing::Test {
     IntakeOptions intake_options{.pages_root = "pages/p", .local_directory = directory + "/outbox", .targets = {}};
     for (const auto& target : targets) intake_options.targets.push_back(target.name);
     intake_options.branch = "p";
+    intake_options.list_interval = list_interval;
     intake_options.say = [this](const std::string& line) { said.push_back(line); };
-    auto opened = Intake::open(std::move(intake_options), lake, clock, failpoints);
+    auto opened = Intake::open(std::move(intake_options), store, clock, failpoints);
     ASSERT_TRUE(opened) << opened.error().message;
     intake = std::move(*opened);
     NotifierOptions options{
@@ -85,12 +86,14 @@ class IntakeTest : public testing::Test {
 
   env::FakeClock clock;
   env::MemoryStore lake{&clock};
+  env::FaultyStore store{lake};  // as the intake sees it
   env::SeededRandom random;
   env::FakeFailpoints failpoints;
   env::FakeHttpClient http;
   std::string directory = "/tmp/intake-test-XXXXXX";
   std::int64_t generation = 0;
   int objects = 0;
+  base::Duration list_interval{0};
   std::vector<std::string> pages, said;
   std::vector<TargetConfig> targets{{"out", TargetKind::kStdout, {}, ""}};
   std::unique_ptr<Intake> intake;
@@ -109,6 +112,40 @@ TEST_F(IntakeTest, DeliversEachIdentityOnceAndThenRemovesItsObject) {
   settle();
   EXPECT_EQ(pages.size(), 2u);
   EXPECT_EQ(left(), 0u);
+}
+
+TEST_F(IntakeTest, WithAnIntervalItListsWhenTheBellRingsOrTheIntervalIsOver) {
+  list_interval = base::Duration::seconds(5);
+  write(6, {change(1)});
+  open();
+  ASSERT_TRUE(intake->step());
+  EXPECT_EQ(intake->status().pending, 1u);  // the first step always looks
+  write(7, {change(2)});
+  ASSERT_TRUE(intake->step());
+  EXPECT_EQ(intake->status().pending, 1u);
+  ASSERT_TRUE(lake.put("pages/p/_bell", "1"));
+  ASSERT_TRUE(intake->step());
+  EXPECT_EQ(intake->status().pending, 2u);
+  write(8, {change(3)});  // its ring was lost
+  clock.advance(base::Duration::millis(4900));
+  ASSERT_TRUE(intake->step());
+  EXPECT_EQ(intake->status().pending, 2u);
+  clock.advance(base::Duration::millis(100));
+  ASSERT_TRUE(intake->step());
+  EXPECT_EQ(intake->status().pending, 3u);
+}
+
+TEST_F(IntakeTest, ARingIsNotForgottenWhenTheListingFails) {
+  list_interval = base::Duration::seconds(5);
+  open();
+  ASSERT_TRUE(intake->step());
+  write(7, {change(1)});
+  ASSERT_TRUE(lake.put("pages/p/_bell", "1"));
+  store.refuse("pages/p/_outbox/");
+  EXPECT_FALSE(intake->step());
+  store.refuse("");
+  ASSERT_TRUE(intake->step());
+  EXPECT_EQ(intake->status().pending, 1u);
 }
 
 TEST_F(IntakeTest, AnObjectStaysUntilItsReceiptsAreThere) {

@@ -132,7 +132,7 @@ public final class OutboxOperator extends AbstractStreamOperator<Void> implement
     long giveUp = System.nanoTime() + GIVE_UP_NS;
     for (long waitMs = 50; ; waitMs = Math.min(2 * waitMs, 2000)) {
       try {
-        lake.put(path, bytes);
+        Outbox.put(lake, job, path, bytes);
         lastWriteNs = System.nanoTime();
         Failpoints.reach(Failpoints.AFTER_OUTBOX);
         return;

@@ -80,7 +80,7 @@ final class LogTail {
 
   /** Puts transitions of the engine itself into the outbox. */
   synchronized Void tell(List<ObjectNode> transitions, long version) throws IOException {
-    lake.put(Outbox.path(job, version), Outbox.object(transitions, null));
+    Outbox.put(lake, job, Outbox.path(job, version), Outbox.object(transitions, null));
     return null;
   }
 
