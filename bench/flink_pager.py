@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """flink_pager.py [--versions N] [--seed N] [--out FILE]: `flink.commit_to_transition.p99_ms`: a bronze commit is visible → the target hears a transition
 that it brought, through the job on a real Flink cluster, the outbox, and `headpond notify`; bronze, checkpoints and outbox in versitygw. A version about
-every second; the first ten do not count. `flink.commit_to_outbox.p99_ms`
-is the job's part of it. Prints p50, p99 and how many, and puts the figures into FILE (default build/bench.json). Exit 1 unless the target heard exactly
+every second; the first ten do not count. `flink.commit_to_outbox.p99_ms` is the job's part of it. Prints p50, p99 and how many, and puts the figures into FILE (default build/bench.json). Exit 1 unless the target heard exactly
 the pages of the definition (tests/oracle/pager_oracle.py): then the figure says nothing.
 
 Floor: one after another, what any such pager asks of the store: GET of the log entry and of the file, PUT of the outbox object, LIST and GET of it.
@@ -43,7 +42,11 @@ class Watch(threading.Thread):
     def run(self):
         while not self.stopping.wait(0.005):
             now = time.time()
-            for name in os.listdir(self.outbox) if self.outbox.is_dir() else []:
+            try:
+                names = os.listdir(self.outbox)
+            except FileNotFoundError:  # the store removes a folder with its last object
+                continue
+            for name in names:
                 if not name.startswith("."):
                     self.seen.setdefault(name, now)
 
