@@ -44,6 +44,7 @@ base::Result<void> TopicEngine::start(std::unique_ptr<kafka::Source> source) {
   TRY(auto decoder, open_decoder(topology_));
   TRY(const auto info, source->describe());
   topic_id_ = info.id;
+  writer_id_ = "ingest-" + std::to_string(world_.random.next() >> 32);
   LaneOptions lane_options{
       topology_.source.topic, source_name_, {topology_.bronze.max_future, topology_.bronze.max_clock_error}, settings_.accept_loss};
   lane_ = std::make_unique<Lane>(std::move(lane_options), std::move(source), std::move(decoder), declared_columns(topology_), world_.clock);
@@ -68,7 +69,7 @@ base::Result<void> TopicEngine::start(std::unique_ptr<kafka::Source> source) {
 base::Result<std::unique_ptr<bronze::Writer>> TopicEngine::open_writer() {
   bronze::WriterOptions options;
   options.row_group_bytes_max = shares_of(topology_.bronze.memory_bytes).row_group_bytes;
-  options.writer_id = "ingest-" + std::to_string(world_.random.next() >> 32);
+  options.writer_id = writer_id_;
   return bronze::Writer::open(table_spec(topology_, world_.paths), options, {world_.lake, world_.clock, world_.random, world_.failpoints});
 }
 

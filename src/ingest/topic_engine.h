@@ -74,7 +74,7 @@ class TopicEngine final : public Engine {
   Settings settings_;
   std::string source_name_;
   Ownership owners_;
-  std::string topic_id_;
+  std::string topic_id_, writer_id_;
   std::unique_ptr<Committer> committer_;  // before the lane, which borrows it
   bronze::TableClock table_;              // after the last finished commit
   base::Version version_;

@@ -201,7 +201,7 @@ TEST(Kafka, EveryOptionThatWouldBreakTheGuaranteeIsRefusedWithTheReasonAndWithou
   EXPECT_TRUE(taken) << taken.error().message;
 }
 
-TEST_F(MockKafka, ALoneMemberOfAGroupIsDealtEveryPartitionAndLeavesWithAChangeUnanswered) {
+TEST_F(MockKafka, ALoneMemberOfAGroupIsDealtEveryPartition) {
   auto group = open_group(options_, "logs", "g");
   ASSERT_TRUE(group) << group.error().message;
   std::optional<GroupChange> change;
@@ -213,7 +213,19 @@ TEST_F(MockKafka, ALoneMemberOfAGroupIsDealtEveryPartitionAndLeavesWithAChangeUn
   EXPECT_EQ(change->kind, GroupChange::Kind::kGained);
   EXPECT_EQ(change->partitions, (std::vector{base::PartitionId(0), base::PartitionId(1)}));
   EXPECT_FALSE((*group)->take()) << "no other change before the answer";
+  ASSERT_TRUE((*group)->done());
+  (*group)->publish_offsets({{base::PartitionId(0), base::Offset(3)}});
+  EXPECT_FALSE((*group)->take());
   EXPECT_EQ((*group)->trouble(), "");
+}
+
+TEST_F(MockKafka, AMemberLeavesWithAChangeUnanswered) {
+  auto group = open_group(options_, "logs", "g");
+  ASSERT_TRUE(group) << group.error().message;
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (!(*group)->take() && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  group->reset();
+  EXPECT_LT(std::chrono::steady_clock::now(), deadline);
 }
 
 TEST(Kafka, HeadersBecomeJsonThatKeepsOrderNullsAndBytes) {
