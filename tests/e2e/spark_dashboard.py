@@ -46,10 +46,10 @@ def write_job(path, lake, branch):
 
 
 class Driver:
-    def __init__(self, job, log, env, *arguments):
+    def __init__(self, job, log, env, *arguments, engine=ROOT / "engines" / "spark"):
         self.log = log
         with open(log, "w") as out:
-            self.process = subprocess.Popen([str(ROOT / "tools" / "spark"), "submit", str(ROOT / "engines" / "spark" / "dashboard.py"), "--job", str(job), "--once",
+            self.process = subprocess.Popen([str(ROOT / "tools" / "spark"), "submit", str(engine / "dashboard.py"), "--job", str(job), "--once",
                                              *map(str, arguments)], stdout=out, stderr=out, start_new_session=True, env={**os.environ, **SHORT_LIVED, **env})
 
     def wait(self, seconds=420):
@@ -93,7 +93,9 @@ def upload(lake, env):
 
 def from_folder(work, lake):
     job = write_job(work / "folder.json", str(lake), "folder")
-    Driver(job, work / "folder.log", {}).must_end_well()
+    driver = Driver(job, work / "folder.log", {})
+    driver.must_end_well()
+    check("Running Spark version" in driver.log.read_text(), "a session leaves no trace in the log by which its absence could be told")
     # And the page over it, whose every figure is computed anew from bronze's rows too.
     topology = work / "folder.yaml"
     topology.write_text(TOPOLOGY % {"branch": "folder", "lake": lake, "engine": "spark", "spark": ""})
@@ -169,37 +171,38 @@ def there_and_back(work, lake):
     print("moved:", oracle("gold_equals_bronze.py", "--lake", lake, "--branch", "moved").strip().splitlines()[-1])
 
 
-def refused(job, text, **changes):
-    """The driver ends with 1 and one line, before anything is in the lake."""
-    driver = Driver(job, job.with_suffix(".log"), changes.get("env", {}))
+def refused(job, text, **driver):
+    """The driver ends with 1 and one line, before anything is in the lake; its log."""
+    driver = Driver(job, job.with_suffix(".log"), {}, **driver)
     code = driver.wait()
     said = [line for line in driver.log.read_text().splitlines() if line.startswith("dashboard: ")]
     check(code == 1 and len(said) == 1 and text in said[0], f"wanted a refusal with '{text}', got {code}: {said}\n{driver.tail()}")
+    return driver.log.read_text()
 
 
-def untested_versions():
-    sys.path.insert(0, str(ROOT / "engines" / "spark"))
-    from headpond_spark import session
-    for what, version in session.TESTED.items():
-        session.require_tested(what, version)
-        try:
-            session.require_tested(what, "9.9.9")
-        except session.Untested as error:
-            check(f"{what} 9.9.9 was not tested with Headpond, {version} was" in str(error), str(error))
-        else:
-            raise Failed(f"{what} 9.9.9 was not refused")
+def untested_versions(work, lake):
+    """Refused by the driver before it has a session: an engine that was tested with another Spark, and with another Delta."""
+    for what, version in (("spark", "4.2.0"), ("delta", "4.4.0")):
+        engine = work / f"of-another-{what}"
+        shutil.copytree(ROOT / "engines" / "spark", engine)
+        session = engine / "headpond_spark" / "session.py"
+        tested = f'"{what}": "{version}"'
+        check(session.read_text().count(tested) == 1, f"{session} does not name {tested}")
+        session.write_text(session.read_text().replace(tested, f'"{what}": "9.9.9"'))
+        log = refused(write_job(work / f"{what}.json", str(lake), "newer"), f"{what} {version} was not tested with Headpond, 9.9.9 was", engine=engine)
+        check("Running Spark version" not in log, f"{what}: there was a session before the refusal")
 
 
 def refusals(work, lake):
     """A version nobody tested; a bronze of a newer format, in its newest version. Nothing of gold is made."""
-    untested_versions()
+    untested_versions(work, lake)
     newest = sorted((lake / "bronze/logs/_delta_log").glob("*.json"))[-1]
     newer = newest.with_name(f"{int(newest.stem) + 1:020d}.json")
     newer.write_text(json.dumps({"commitInfo": {"timestamp": 0, "headpond": {"format": 2, "needs": "9.0.0"}}}) + "\n")
     refused(write_job(work / "newer.json", str(lake), "newer"), "has format 2, this engine reads 1; install Headpond 9.0.0 or later")
     newer.unlink()
     check(not (lake / "gold" / "newer").exists(), "a refused driver left something in gold")
-    print("refused: an untested Spark or Delta, a bronze of a newer format")
+    print("refused: an untested Spark or Delta, before there is a session; a bronze of a newer format")
 
 
 def main():

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """The dashboard's driver on Spark is killed again and again over bronze in a real S3 server, and gold must equal the definition in the end.
 
-    spark_kills.py [--kills N] [--seed N]
+    spark_kills.py [--kills N] [--seed N] [--faults SHARE]
 
 Each driver takes a few files at a time and dies (SIGKILL of JVM and Python) at a failpoint or at a random moment; the next goes on, from its checkpoint
 folder or from a new one. In between, bronze is rewritten as compaction does: files that were read, and files that were not, become one. In the end two
-drivers start at once. The verdict is by tests/oracle/gold_equals_bronze.py. Replay: --seed.
+drivers start at once. Meanwhile a proxy spoils a SHARE of the requests of Spark's own S3 client: 503, late, connection reset, carried out and the answer lost.
+The verdict is by tests/oracle/gold_equals_bronze.py. Replay: --seed.
 """
 import argparse
 import json
@@ -25,6 +26,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import pyarrow
 import pyarrow.parquet
 from harness import Failed, check, oracle, wait_until
+from s3 import Proxy
 from spark_dashboard import BUCKET, MAKER, Driver, s3_environment, s3_files, tool, upload, write_job
 
 MOMENTS = ["gold.in_batch", "gold.before_commit", "gold.after_commit", "random"]
@@ -103,7 +105,7 @@ class Story:
 
     def end(self):
         """Two at once: one waits for the other's lease, and finds nothing left to do."""
-        pair = [Driver(self.job, self.work / f"pair{i}.log", self.env, "--max-files", 40, "--checkpoint", self.work / f"pair{i}", "--wait-for-lease", 400) for i in range(2)]
+        pair = [Driver(self.job, self.work / f"pair{i}.log", self.env, "--max-files", 90, "--checkpoint", self.work / f"pair{i}", "--wait-for-lease", 400) for i in range(2)]
         for driver in pair:
             driver.must_end_well()
         waited = [driver for driver in pair if "is held by spark:" in driver.log.read_text()]
@@ -119,15 +121,19 @@ def run(work, options):
     try:
         lake, env = work / "s3" / "data" / BUCKET, s3_environment(work / "s3")
         upload(work / "made" / "lake", env)
-        story, bronze = Story(work, lake, env, options.seed), Bronze(lake, env)
+        proxy = Proxy(env["AWS_ENDPOINT_URL"], options.faults, options.seed)
+        story, bronze = Story(work, lake, env | {"AWS_ENDPOINT_URL": proxy.url}, options.seed), Bronze(lake, env)
         compacted = 0
         for number in range(options.kills):
             story.kill_one(number)
             if number % 4 == 0:
                 compacted += bronze.compact(story.dice)
         story.end()
+        faults = ", ".join(f"{kind} {proxy.hits[kind]}" for kind in Proxy.KINDS)
+        check(options.faults == 0 or all(proxy.hits[kind] for kind in Proxy.KINDS), f"a kind of fault never happened: {faults}")
         print(oracle("gold_equals_bronze.py", "--lake", lake, "--branch", "bucket").strip().splitlines()[-1])
         hits = ", ".join(f"{moment} {count}" for moment, count in story.hits.items())
+        print(f"{proxy.requests} requests of Spark's S3 client, faults: {faults}")
         print(f"seed {options.seed}: {options.kills} kills ({hits}), {story.checkpoint} new checkpoint folders, {compacted} files compacted, two drivers at once: gold equals bronze")
     finally:
         tool("s3", "stop", work / "s3")
@@ -136,6 +142,7 @@ def run(work, options):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=2)
+    parser.add_argument("--faults", type=float, default=0.01, help="of requests")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1 << 31))
     options = parser.parse_args()
     tool("spark", "install", seconds=900)
