@@ -33,8 +33,9 @@ class LogChecker {
     std::optional<std::int64_t> clock;
     std::optional<std::string> stalled;
     std::int64_t quarter = INT64_MIN;
-    std::int64_t ahead_us = 0;              // how far times given by producers ran ahead of the broker, at most
-    std::map<std::int64_t, RecordId> rows;  // by offset
+    std::int64_t ahead_us = 0;                    // how far times given by producers ran ahead of the broker, at most
+    std::map<std::int64_t, RecordId> rows;        // by offset
+    std::map<std::int64_t, std::int64_t> floors;  // by last offset of a range: the clock published before it
   };
   using Partitions = std::map<std::pair<std::string, int>, Partition>;
 
@@ -50,6 +51,7 @@ class LogChecker {
 
   const Partitions& partitions() const { return partitions_; }
   std::int64_t version() const { return version_; }
+  const std::vector<std::string>& files() const { return files_; }
   std::int64_t rows() const { return rows_; }
   std::int64_t gaps() const { return gaps_; }
   // The incarnation of the topic that is `source`, if the table has named it.
@@ -88,6 +90,7 @@ class LogChecker {
   std::int64_t version_ = -1, rows_ = 0, gaps_ = 0;
   std::int64_t now_us_ = 0;
   int instance_ = -1;
+  std::vector<std::string> files_;                // relative to the table
   std::map<std::int64_t, std::uint64_t> hashes_;  // of each version's bytes
   struct Doubt {
     RecordId record;

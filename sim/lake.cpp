@@ -147,7 +147,7 @@ base::Result<void> LakeView::mutate(const std::string& path, std::string_view wa
       if (!done) return done;
       lost_reply_ = path;
       // The client of an object store repeats a request without an answer by itself.
-      if (fault == 4 && only_if_absent && is_log(path)) return base::fail(ErrorKind::kConflict, path + " exists already");
+      if (fault == 4 && only_if_absent) return base::fail(ErrorKind::kConflict, path + " exists already");
     }
   }
   return no_answer(path, ErrorKind::kUnknown);

@@ -33,6 +33,9 @@ Profile Profile::of(std::uint64_t seed) {
   constexpr std::int64_t kDay = 86'400'000'000, kNoon = 1'795'003'200'000'000;  // 2026-11-18T14:00:00Z
   p.start_us = kNoon + dice.below(900'000'000);
   if (dice.chance(0.3)) p.start_us = (kNoon / kDay + 1) * kDay - dice.below(20'000'000);  // the day ends during the run
+  if (p.engines > 1 && dice.chance(0.6)) p.owners = dice.chance(0.3) ? Profile::Owners::kShares : Profile::Owners::kGroup;
+  if (p.owners == Profile::Owners::kGroup && dice.chance(0.5)) p.engines = 3;
+  p.lazy_publisher = dice.chance(0.5);
   return p;
 }
 

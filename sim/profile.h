@@ -9,7 +9,9 @@ namespace headpond::sim {
 
 struct Profile {
   int partitions = 1;
-  int engines = 1;  // processes that all own every partition
+  int engines = 1;
+  enum class Owners { kEverything, kShares, kGroup } owners = Owners::kEverything;  // what each process believes to own
+  bool lazy_publisher = false;                                                      // commits are published while the engine goes on
   bool log_append_time = false, transactions = false, compacted = false;
   bool becomes_compacted = false;
   bool start_latest = false;

@@ -9,7 +9,9 @@
 #include "ingest/engine.h"
 #include "sim/broker.h"
 #include "sim/check_log.h"
+#include "sim/check_rows.h"
 #include "sim/client.h"
+#include "sim/group.h"
 #include "sim/lake.h"
 #include "sim/process.h"
 #include "sim/profile.h"
@@ -22,7 +24,7 @@ using base::ErrorKind;
 
 constexpr std::int64_t kSecond = 1'000'000;
 constexpr int kCalmRounds = 1200;           // of 50 ms each: within these the table has everything
-constexpr int kVersionsMax = 600;           // opening reads them all
+constexpr int kVersionsMax = 150;           // of the table: opening reads them all
 constexpr std::int64_t kSkewMax = 400'000;  // of a wall clock that holds
 
 spec::Topology topology_of(int generation, bool latest) {
@@ -48,6 +50,9 @@ class World {
   void step(Process& process);
   void open(Process& process);
   void call(Process& process);
+  void publish(Process& process);
+  void restart(Process& process);
+  void meet(Process& process, bool quick);
   void ended(Process& process, const base::Error& error);
   void stopped(Process& process, const base::Error& error);
   void drop(Process& process, std::int64_t down_us);
@@ -72,6 +77,7 @@ class World {
   std::deque<Served> served_;
   Lake lake_;
   LogChecker checker_;
+  Coordinator group_;
   int generation_ = 0;
   bool accept_loss_;
   std::int64_t gone_us_ = INT64_MIN;  // when the topic was last not there
@@ -93,6 +99,7 @@ World::World(const RunOptions& options)
         checker_.landed(path, bytes, instance, replaced, now_us_);
       }),
       checker_({.clocks_hold = !profile_.wild_clock, .start_latest = profile_.start_latest}, broker_, lake_, served_),
+      group_(broker_, dice_, trace_, now_us_),
       accept_loss_(profile_.accept_loss) {
   for (int i = 0; i < profile_.engines; ++i) {
     auto process = std::make_unique<Process>(i, now_us_);
@@ -106,6 +113,7 @@ void World::pass(std::int64_t elapsed_us) {
   if (!calm_) weather_.pass(elapsed_us, now_us_);
   if (!broker_.topic().exists) gone_us_ = now_us_;
   run_.late_writes += lake_.land(now_us_);
+  if (profile_.owners == Profile::Owners::kGroup) group_.pass(calm_);
 }
 
 void World::maybe_die(Process& process, double probability) {
@@ -129,10 +137,44 @@ void World::befall(Process& process) {
 }
 
 void World::drop(Process& process, std::int64_t down_us) {
+  if (process.publishing) {  // its publisher's task is on the stack
+    process.ended = true;
+    process.down_us = down_us;
+    return;
+  }
+  process.ended = false;
   process.engine.reset();
   process.lake.reset();
   process.dead = false;
   process.resumes_us = now_us_ + down_us;
+}
+
+// A call of the process to its store: time passes, it may die, others go on, its engine too while its publisher is calling.
+void World::meet(Process& process, bool quick) {
+  pass(profile_.store_us_max > 0 ? dice_.below(profile_.store_us_max) / (quick ? 50 : 1) : 0);
+  maybe_die(process, profile_.crashes / 2);
+  if (quick) return;
+  if (dice_.chance(profile_.interleave)) step(*processes_[static_cast<std::size_t>(dice_.below(profile_.engines))]);
+  if (process.publishing && !process.running && dice_.chance(0.3)) step(process);
+}
+
+// The process's other thread does one task.
+void World::publish(Process& process) {
+  process.publishing = true;
+  process.publisher->run_one();
+  process.publishing = false;
+  if (process.ended) drop(process, process.down_us);
+}
+
+// Somebody stops the process in good order.
+void World::restart(Process& process) {
+  trace_.line(now_us_, "process {} is asked to end", process.index);
+  process.prompt = true;
+  if (process.publisher != nullptr) process.publisher->run_all();
+  const auto drained = process.engine->drain();
+  if (process.dead) return;
+  if (!drained) return ended(process, drained.error());
+  drop(process, dice_.below(kSecond));
 }
 
 void World::open(Process& process) {
@@ -142,23 +184,33 @@ void World::open(Process& process) {
   auto& served = served_.emplace_back();
   process.random = std::make_unique<env::SeededRandom>(dice_.next());
   process.failpoints.on_reach = [this, &process] { maybe_die(process, profile_.crashes * 4); };
-  process.lake =
-      std::make_unique<LakeView>(LakeWorld{lake_, dice_, trace_, now_us_, store_faults_, options_.plant,
-                                           [this, &process](bool quick) {
-                                             pass(profile_.store_us_max > 0 ? dice_.below(profile_.store_us_max) / (quick ? 50 : 1) : 0);
-                                             maybe_die(process, profile_.crashes / 2);
-                                             if (!quick && dice_.chance(profile_.interleave))
-                                               step(*processes_[static_cast<std::size_t>(dice_.below(profile_.engines))]);
-                                           }},
-                                 process.instance, process.dead);
+  process.lake = std::make_unique<LakeView>(
+      LakeWorld{lake_, dice_, trace_, now_us_, store_faults_, options_.plant, [this, &process](bool quick) { meet(process, quick); }},
+      process.instance, process.dead);
   auto client = std::make_unique<Client>(ClientWorld{broker_, dice_, trace_, now_us_, broker_faults_, options_.plant}, served,
                                          process.instance, process.dead);
   trace_.line(now_us_, "process {} opens as instance {}, generation {}", process.index, process.instance, generation_);
   ingest::Settings settings;
   settings.accept_loss = accept_loss_;
-  auto engine =
-      ingest::Engine::open_over(std::move(client), topology_of(generation_, profile_.start_latest),
-                                {*process.lake, {"", "bronze/logs"}, process.clock, *process.random, process.failpoints}, settings);
+  if (profile_.owners == Profile::Owners::kShares) settings.share = {process.index, profile_.engines, {}};
+  std::unique_ptr<kafka::Group> group;
+  if (profile_.owners == Profile::Owners::kGroup)
+    group = group_.join(
+        process.instance, process.dead,
+        [&process] {
+          if (process.publishing) return true;
+          if (process.publisher != nullptr) process.publisher->run_all();
+          return false;
+        },
+        [this, &process](bool changing) { process.prompt = changing || !profile_.lazy_publisher; });
+  process.prompt = !profile_.lazy_publisher;
+  const env::Workers workers = [&process](const std::string& name) -> std::unique_ptr<env::Worker> {
+    if (name != "ingest-publish") return env::inline_worker();
+    return std::make_unique<LazyWorker>(process.publisher, process.prompt);
+  };
+  auto engine = ingest::Engine::open_over(std::move(client), topology_of(generation_, profile_.start_latest),
+                                          {*process.lake, {"", "bronze/logs"}, process.clock, *process.random, process.failpoints, workers},
+                                          settings, std::move(group));
   if (process.dead) return;
   if (!engine) return ended(process, engine.error());
   process.engine = std::move(*engine);
@@ -166,6 +218,7 @@ void World::open(Process& process) {
 
 void World::call(Process& process) {
   if (!process.engine) return open(process);
+  if (!calm_ && !process.publishing && dice_.chance(0.003)) return restart(process);
   const auto stepped = process.engine->step();
   if (process.dead) return;
   if (!stepped) return ended(process, stepped.error());
@@ -173,13 +226,17 @@ void World::call(Process& process) {
 }
 
 void World::step(Process& process) {
-  if (process.running || now_us_ < process.resumes_us || run_.violation) return;
-  if (!calm_) befall(process);
+  if (process.running || process.ended || now_us_ < process.resumes_us || run_.violation) return;
+  if (!calm_ && !process.publishing) befall(process);
   if (now_us_ < process.resumes_us) return;
-  process.running = true;
-  call(process);
-  process.running = false;
-  if (!process.dead) return;
+  if (!process.publishing && !process.dead && process.publisher != nullptr && !process.publisher->idle() && dice_.chance(0.4)) {
+    publish(process);
+  } else {
+    process.running = true;
+    call(process);
+    process.running = false;
+  }
+  if (!process.dead || process.ended) return;
   ++run_.crashes;
   drop(process, dice_.below(3 * kSecond));
 }
@@ -271,11 +328,13 @@ Run World::play() {
   }
   checker_.finish();
   if (!run_.violation) run_.violation = checker_.violation();
+  if (!run_.violation && options_.rows) run_.violation = check_rows(lake_, broker_, checker_, "bronze/logs");
   run_.trace_hash = trace_.hash();
   run_.trace_lines = trace_.lines();
   run_.versions = checker_.version() + 1;
   run_.rows = checker_.rows();
   run_.gaps = checker_.gaps();
+  run_.rebalances = group_.rebalances();
   return run_;
 }
 

@@ -23,6 +23,26 @@ TEST_F(ProbeTest, ALostReplyAtAnyOfItsStepsIsNotTheStoresFault) {
   }
 }
 
+// An object store's own client repeats what got no answer; the first try had won.
+class RetryingStore final : public testing::ForwardingStore {
+ public:
+  base::Result<void> put_if_absent(const std::string& path, std::string_view bytes) override {
+    TRY_VOID(inner.put_if_absent(path, bytes));
+    if (--retries < 0) return {};
+    return base::fail(base::ErrorKind::kConflict, path + " exists already");
+  }
+  int retries = 1;
+};
+
+TEST_F(ProbeTest, AClientThatRepeatedAPutThatHadWonIsNotTheStoresFault) {
+  RetryingStore store;
+  EXPECT_TRUE(probe_put_if_absent(store, "lake", random_));
+  store.retries = 3;
+  const auto probed = probe_put_if_absent(store, "lake", random_);
+  ASSERT_FALSE(probed);
+  EXPECT_EQ(probed.error().kind, base::ErrorKind::kRetry);
+}
+
 TEST_F(ProbeTest, AStoreThatDoesNotAnswerIsToBeTriedLater) {
   store_.refuse("lake");
   const auto probed = probe_put_if_absent(store_, "lake", random_);
