@@ -103,6 +103,7 @@ base::Result<std::unique_ptr<MockBroker>> MockBroker::start(const std::string& t
     rd_kafka_mock_cluster_destroy(cluster);
     return base::fail(base::ErrorKind::kInvalid, "topic '" + topic + "': " + rd_kafka_err2str(code));
   }
+  rd_kafka_mock_group_initial_rebalance_delay_ms(cluster, 0);
   return std::make_unique<RdMock>(std::move(client), cluster);
 }
 

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <deque>
+#include <set>
 #include <thread>
 
 #include "kafka/client.h"
@@ -217,6 +218,41 @@ TEST_F(MockKafka, ALoneMemberOfAGroupIsDealtEveryPartition) {
   (*group)->publish_offsets({{base::PartitionId(0), base::Offset(3)}});
   EXPECT_FALSE((*group)->take());
   EXPECT_EQ((*group)->trouble(), "");
+}
+
+TEST_F(MockKafka, AGroupDealsItsPartitionsOutAnewWhenAMemberComesOrGoes) {
+  options_.librdkafka_options = {{"session.timeout.ms", "3000"}, {"heartbeat.interval.ms", "200"}};  // the mock waits so long for joins
+  std::vector<std::unique_ptr<Group>> members;
+  std::vector<std::set<int>> held(2);
+  std::vector<int> given(2);
+  const auto until = [&](auto condition) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (!condition() && std::chrono::steady_clock::now() < deadline) {
+      for (std::size_t i = 0; i < members.size(); ++i) {
+        const auto change = members[i] ? members[i]->take() : std::nullopt;
+        if (!change) continue;
+        for (const auto id : change->partitions) {
+          if (change->kind == GroupChange::Kind::kGained) {
+            held[i].insert(id.value());
+          } else {
+            held[i].erase(id.value());
+          }
+        }
+        given[i] += change->kind == GroupChange::Kind::kGiven ? 1 : 0;
+        EXPECT_TRUE(members[i]->done());
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return condition();
+  };
+  members.push_back(std::move(*open_group(options_, "logs", "g")));
+  ASSERT_TRUE(until([&] { return held[0].size() == 2; }));
+  members.push_back(std::move(*open_group(options_, "logs", "g")));
+  ASSERT_TRUE(until([&] { return held[0].size() == 1 && held[1].size() == 1; }));
+  EXPECT_NE(held[0], held[1]);
+  EXPECT_EQ(given, (std::vector{1, 0}));
+  members[0].reset();
+  EXPECT_TRUE(until([&] { return held[1].size() == 2; }));
 }
 
 TEST_F(MockKafka, AMemberLeavesWithAChangeUnanswered) {
