@@ -83,7 +83,7 @@ struct TestWorld {
   TableSpec spec{"bronze/logs", "acme-logs", declared_columns()};
 
   WriterWorld seams() { return {store, clock, random, failpoints}; }
-  base::Result<std::unique_ptr<Writer>> open() { return Writer::open(spec, WriterOptions{}, seams()); }
+  base::Result<std::unique_ptr<Writer>> open(const WriterOptions& options = {}) { return Writer::open(spec, options, seams()); }
 };
 
 // All versions of the table. Errors: those of Tail.

@@ -163,6 +163,7 @@ base::Result<CommitResult> TableWriter::put(const StagedCut& cut, const CommitRe
     const auto a = world_.random.next();
     txn_id = delta::make_uuid(a, world_.random.next());
   }
+  if (options_.shared) TRY_VOID(follow());
   for (int attempt = 0; attempt < kPutsMax; ++attempt) {
     TRY(auto facts, facts_on(clock_, staged, request, basis));
     if (says_nothing(facts)) return CommitResult{.version = version_};
@@ -185,6 +186,7 @@ base::Result<CommitResult> TableWriter::put(const StagedCut& cut, const CommitRe
         return std::unexpected(std::move(put).error());
       TRY(const auto outcome, look_at(version, txn_id));
       won = outcome == Outcome::kWon;
+      if (outcome == Outcome::kLost && options_.shared) TRY_VOID(follow());
     }
     if (!won) continue;
     clock_ = std::move(after);

@@ -39,6 +39,9 @@ struct WriterOptions {
   std::int64_t row_group_rows_max = 128 << 10;
   std::int64_t row_group_bytes_max = 16 << 20;  // compressed
   int zstd_level = 1;
+  // Other ingesters commit to this table all the time: their versions are read before a log entry is put, not after it was refused. A read
+  // is cheaper than a PUT in vain, on S3 by far.
+  bool shared = false;
 };
 
 // Seams of a Writer; all borrowed, must outlive it.

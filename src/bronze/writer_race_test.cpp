@@ -124,6 +124,33 @@ TEST_F(WriterRaceTest, AWriterLongOvertakenFollowsAllVersionsFirst) {
   EXPECT_EQ(b->table_clock().positions(), steps().back().clock.positions());
 }
 
+TEST_F(WriterRaceTest, AWriterThatSharesTheTablePutsItsLogEntryOnce) {
+  const auto a = open();
+  WriterOptions shared;
+  shared.shared = true;
+  auto b = world_.open(shared);
+  ASSERT_TRUE(b) << b.error().message;
+  append(**b, 1, 0, 1);
+  for (int i = 0; i < 5; ++i) {
+    append(*a, 0, i, 1, kNow + i * 10'000);
+    commits_as(*a, 2 + i);
+  }
+  int log_puts = 0;
+  world_.failpoints.on_reach = [&](std::string_view name) { log_puts += name == "ingest.after_log_put" ? 1 : 0; };
+  commits_as(**b, 7);
+  EXPECT_EQ(log_puts, 1);
+  // What is overtaken between reading and putting is put again.
+  append(**b, 1, 1, 1, kNow + 60'000);
+  append(*a, 0, 5, 1, kNow + 60'000);
+  log_puts = 0;
+  world_.failpoints.on_reach = [&](std::string_view name) {
+    if (name == "ingest.after_data_put" && log_puts++ == 0) {
+      EXPECT_TRUE(a->commit({}));
+    }
+  };
+  commits_as(**b, 9);
+}
+
 TEST_F(WriterRaceTest, AZombieBelowAPublishedClockIsRefused) {
   const auto zombie = open(), owner = open();
   append(*zombie, 0, 0, 5, kNow);

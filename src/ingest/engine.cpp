@@ -70,6 +70,7 @@ base::Result<std::unique_ptr<bronze::Writer>> TopicEngine::open_writer() {
   bronze::WriterOptions options;
   options.row_group_bytes_max = shares_of(topology_.bronze.memory_bytes).row_group_bytes;
   options.writer_id = writer_id_;
+  options.shared = owners_.shared();
   return bronze::Writer::open(table_spec(topology_, world_.paths), options, {world_.lake, world_.clock, world_.random, world_.failpoints});
 }
 

@@ -39,7 +39,7 @@ TOPOLOGY = """\
 version: 1
 name: {name}
 source:
-  kafka: {{brokers: "{brokers}", topic: {topic}, encoding: json, {options}
+  kafka: {{brokers: "{brokers}", topic: {topic}, encoding: json, {options},
     librdkafka_options: {{session.timeout.ms: "2000", heartbeat.interval.ms: "300", socket.timeout.ms: "10000"}}}}
 consumers:
   - {{name: live-ops, tier: 2, freshness: 5m}}
