@@ -264,6 +264,35 @@ TEST_F(MockKafka, AMemberLeavesWithAChangeUnanswered) {
   EXPECT_LT(std::chrono::steady_clock::now(), deadline);
 }
 
+struct NoToken final : TokenProvider {
+  base::Result<Token> token() override { return base::fail(base::ErrorKind::kRetry, "none today"); }
+};
+
+TEST(Kafka, TheLoginsThatAreDocumentedAreBuiltIn) {
+  for (const auto* mechanism : {"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"}) {
+    ClientOptions options{.brokers = "127.0.0.1:1",
+                          .librdkafka_options = {{"security.protocol", "SASL_SSL"}, {"sasl.mechanism", mechanism}},
+                          .tokens = std::make_shared<NoToken>()};
+    if (std::string_view(mechanism) != "OAUTHBEARER") {
+      options.tokens = nullptr;
+      options.librdkafka_options["sasl.username"] = "u";
+      options.librdkafka_options["sasl.password"] = "p";
+    }
+    const auto source = open_source(options, "logs", "g");
+    EXPECT_TRUE(source) << mechanism << ": " << source.error().message;
+  }
+}
+
+TEST(Kafka, ATokenThatIsNotGivenIsSaid) {
+  const auto info = describe_topic({.brokers = "127.0.0.1:1",
+                                    .librdkafka_options = {{"security.protocol", "SASL_SSL"}, {"sasl.mechanism", "OAUTHBEARER"}},
+                                    .tokens = std::make_shared<NoToken>()},
+                                   "logs");
+  ASSERT_FALSE(info);
+  EXPECT_THAT(info.error().message, HasSubstr("refuses the login"));
+  EXPECT_THAT(info.error().message, HasSubstr("none today"));
+}
+
 TEST(Kafka, HeadersBecomeJsonThatKeepsOrderNullsAndBytes) {
   const std::vector<HeaderView> headers = {{"k", "v\"\n"}, {"k", std::string_view()}, {"bin", std::string_view("\xff\x00\x01\x02", 4)}};
   std::string out;

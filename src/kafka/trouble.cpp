@@ -18,22 +18,24 @@ LastHeard::Said LastHeard::said() const {
 }
 
 base::Error unreachable(const std::string& brokers, const LastHeard::Said& said) {
-  std::string message;
+  const auto in_text = [&](const char* words) { return said.text.find(words) != std::string::npos; };
+  std::string message, mend;
   if (said.code == RD_KAFKA_RESP_ERR__AUTHENTICATION) {
-    message = "Kafka at " + brokers + " refuses the login; check sasl.mechanism, sasl.username and sasl.password";
-  } else if (said.code == RD_KAFKA_RESP_ERR__SSL) {
-    message =
-        "no TLS connection to Kafka at " + brokers +
-        "; check security.protocol, and ssl.ca.location: it must be the CA that signed the broker's certificate, which must name the host";
-  } else if (said.text.find("security.protocol") != std::string::npos) {
-    message = "Kafka at " + brokers +
-              " hangs up on an unencrypted connection; if that is a TLS listener, set security.protocol to SSL or SASL_SSL";
+    message = "Kafka at " + brokers + " refuses the login";
+    mend = "check sasl.mechanism, sasl.username and sasl.password";
+  } else if (said.code == RD_KAFKA_RESP_ERR__SSL || in_text("SSL_HANDSHAKE")) {
+    message = "no TLS connection to Kafka at " + brokers;
+    mend =
+        "check that the port speaks TLS, that ssl.ca.location is the CA that signed the broker's certificate, and that it names the host";
+  } else if (in_text("security.protocol")) {
+    message = "Kafka at " + brokers + " hangs up on an unencrypted connection";
+    mend = "if that is a TLS listener, set security.protocol to SSL or SASL_SSL";
   } else {
     message = "cannot reach any Kafka broker at " + brokers + " within " + std::to_string(kAnswerTimeoutMs / 1000) + "s; is it running?";
     if (!said.text.empty()) message += " (" + said.text + ")";
     return {base::ErrorKind::kRetry, std::move(message)};
   }
-  return {base::ErrorKind::kRetry, message + " under source.kafka.librdkafka_options (" + said.text + ")"};
+  return {base::ErrorKind::kRetry, message + " (" + said.text + "); " + mend + "; these are under source.kafka.librdkafka_options"};
 }
 
 base::Error to_error(rd_kafka_resp_err_t code, std::string_view detail, std::string_view what, const std::string& brokers,
