@@ -79,6 +79,9 @@ base::Result<void> start_tokens(rd_kafka_t* client);
 
 // "cannot reach any Kafka broker at …", or why those that are there hang up, in words that say what to mend.
 base::Error unreachable(const std::string& brokers, const LastHeard::Said& said);
+// Clients say nothing of connections that are closed on them, for idle ones are closed all the time. Where none ever got through, another
+// client of the same configuration, which does say, is asked; it takes a second.
+LastHeard::Said ask_why(rd_kafka_t* client);
 // `what` begins the message: "topic 'logs'".
 base::Error to_error(rd_kafka_resp_err_t code, std::string_view detail, std::string_view what, const std::string& brokers,
                      const LastHeard::Said& said);

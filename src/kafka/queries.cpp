@@ -183,7 +183,9 @@ base::Result<bool> TopicQueries::reach() {
     rd_kafka_poll(client_, 0);  // the reason arrives while waiting
     if (heard_.said().refused() && waited_ms >= kRefusedAfterMs) break;
   }
-  return std::unexpected(unreachable(brokers_, heard_.said()));
+  auto said = heard_.said();
+  if (said.text.empty()) said = ask_why(client_);
+  return std::unexpected(unreachable(brokers_, said));
 }
 
 base::Result<TopicInfo> TopicQueries::describe() {

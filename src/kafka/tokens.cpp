@@ -7,7 +7,9 @@ namespace headpond::kafka {
 namespace {
 
 void refresh(rd_kafka_t* client, const char*, void* opaque) {
-  const auto token = static_cast<Connection::Callbacks*>(opaque)->tokens->token();
+  const auto& tokens = static_cast<Connection::Callbacks*>(opaque)->tokens;
+  if (!tokens) return;
+  const auto token = tokens->token();
   if (!token) {
     rd_kafka_oauthbearer_set_token_failure(client, token.error().message.c_str());
     return;

@@ -2,6 +2,19 @@
 #include "kafka/handles.h"
 
 namespace headpond::kafka {
+namespace {
+
+constexpr int kWhyMs = 1000, kWhyStepMs = 100;
+
+// librdkafka tells of a closed connection in its log alone: "[thrd:main]: host:port/bootstrap: Disconnected: …".
+void hear_log(const rd_kafka_t* client, int, const char* facility, const char* line) {
+  if (std::string_view(facility) != "FAIL") return;
+  std::string_view text(line);
+  if (const auto prefix = text.find("]: "); prefix != std::string_view::npos) text.remove_prefix(prefix + 3);
+  static_cast<Connection::Callbacks*>(rd_kafka_opaque(client))->heard.hear(RD_KAFKA_RESP_ERR__TRANSPORT, std::string(text));
+}
+
+}  // namespace
 
 void LastHeard::hear(rd_kafka_resp_err_t code, std::string text) {
   const std::scoped_lock lock(mutex_);
@@ -17,6 +30,28 @@ LastHeard::Said LastHeard::said() const {
   return said_;
 }
 
+LastHeard::Said ask_why(rd_kafka_t* client) {
+  Connection::Callbacks callbacks;
+  Conf conf(rd_kafka_conf_dup(rd_kafka_conf(client)));
+  rd_kafka_conf_set_opaque(conf.get(), &callbacks);
+  rd_kafka_conf_set_log_cb(conf.get(), hear_log);
+  char why[512];
+  rd_kafka_conf_set(conf.get(), "log.connection.close", "true", why, sizeof why);
+  rd_kafka_t* other = rd_kafka_new(RD_KAFKA_PRODUCER, conf.get(), why, sizeof why);
+  if (other == nullptr) return {};
+  static_cast<void>(conf.release());
+  const Client owner(other);
+  const rd_kafka_metadata_t* metadata = nullptr;
+  for (int waited_ms = 0; waited_ms < kWhyMs && callbacks.heard.said().text.empty(); waited_ms += kWhyStepMs) {
+    if (rd_kafka_metadata(other, 0, nullptr, &metadata, kWhyStepMs) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      rd_kafka_metadata_destroy(metadata);
+      break;
+    }
+    rd_kafka_poll(other, 0);
+  }
+  return callbacks.heard.said();
+}
+
 base::Error unreachable(const std::string& brokers, const LastHeard::Said& said) {
   const auto in_text = [&](const char* words) { return said.text.find(words) != std::string::npos; };
   std::string message, mend;
@@ -27,7 +62,7 @@ base::Error unreachable(const std::string& brokers, const LastHeard::Said& said)
     message = "no TLS connection to Kafka at " + brokers;
     mend =
         "check that the port speaks TLS, that ssl.ca.location is the CA that signed the broker's certificate, and that it names the host";
-  } else if (in_text("security.protocol")) {
+  } else if (in_text("APIVERSION_QUERY")) {
     message = "Kafka at " + brokers + " hangs up on an unencrypted connection";
     mend = "if that is a TLS listener, set security.protocol to SSL or SASL_SSL";
   } else {
