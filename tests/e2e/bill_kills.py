@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""bill_kills.py [--kills 12] [--seed N] [--engines dbt-duckdb,pyspark]: closed days billed by an engine outside the binary while that engine, or the
+"""bill_kills.py [--kills 14] [--first N] [--seed N] [--engines dbt-duckdb,pyspark]: closed days billed by an engine outside the binary while that engine, or the
 headpond that runs it, ends again and again: SIGKILL and SIGTERM at a random moment of the run, SIGKILL at each failpoint. After each end no day is
 half closed and no process is left; at last all days are the embedded engine's bytes and the oracle's digits. Prints how often each end was reached.
 Needs tools/dbt and tools/spark (exit 3 without them). Exit 1 with the first thing that is wrong."""
@@ -89,6 +89,7 @@ class Kills:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=14, help="of each engine")
+    parser.add_argument("--first", type=int, default=0, help="begin with this one of the ends: " + ", ".join(f"{i} {how}" for i, how in enumerate(ENDS)))
     parser.add_argument("--seed", type=int, default=int(time.time()) % 100_000)
     parser.add_argument("--engines", default="dbt-duckdb,pyspark", type=lambda text: text.split(","))
     options = parser.parse_args()
@@ -105,7 +106,7 @@ def main():
             run.run_to_the_end()
             run.fresh()
             while (ended := sum(run.reached.values())) < options.kills:
-                how = ENDS[ended % len(ENDS)]
+                how = ENDS[(options.first + ended) % len(ENDS)]
                 run.kill(how)
                 run.reached[how] += how in FAILPOINTS
             run.run_to_the_end()
