@@ -26,11 +26,15 @@ bool remote(const spec::LakePaths& paths) {
   return paths.lake.find("://") != std::string::npos;
 }
 
-// Of a driver that is one JVM: jars stand on its class path, where an archive of their classes applies, and code is compiled once and at
-// once. What it has to do in a minute is less than what optimizing it would cost.
+// Up to here what a driver compiles in its life costs more than running code that was never optimized: a minute of it is 700,000 rows.
+constexpr double kQuickCompilerEventsPerDay = 1e9;
+
+// Of a driver that is one JVM: jars stand on its class path, where an archive of their classes applies.
 template <class Line>
 void local_driver(const PackageInput& in, const Line& line) {
-  std::string options = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1";
+  const auto& expect = in.job.topology.expect;
+  std::string options = "-XX:+UseSerialGC";
+  if (!expect || expect->events_per_day <= kQuickCompilerEventsPerDay) options += " -XX:TieredStopAtLevel=1";
   if (!in.tools.spark_classes.empty()) options += " -XX:SharedArchiveFile=" + in.tools.spark_classes;
   line("spark.driver.extraJavaOptions", options);
   if (!in.tools.spark_jars.empty()) line("spark.driver.extraClassPath", in.tools.spark_jars + "/*");

@@ -138,6 +138,15 @@ TEST(Package, ALocalSparkDriverStartsFromTheArchiveAndListensOnLoopbackOnly) {
   EXPECT_THAT(local.files.at("spark.conf"), HasSubstr("\nspark.driver.host 127.0.0.1\n"));
   EXPECT_THAT(local.files.at("spark.conf"), HasSubstr(" -XX:SharedArchiveFile=/opt/classes.jsa\n"));
 
+  // At full load code is worth optimizing.
+  EXPECT_THAT(local.files.at("spark.conf"), HasSubstr("spark.driver.extraJavaOptions -XX:+UseSerialGC -XX:Shared"));
+  auto small = topology;
+  small.expect->events_per_day = 50e6;
+  auto of_small = input(small, small.branches[1]);
+  of_small.tools.spark_master = "local";
+  EXPECT_THAT(package(of_small).files.at("spark.conf"),
+              HasSubstr("spark.driver.extraJavaOptions -XX:+UseSerialGC -XX:TieredStopAtLevel=1\n"));
+
   in.tools.spark_master = "spark://10.0.0.1:7077";
   const auto cluster = package(in);
   EXPECT_THAT(cluster.commands[0].environment, ElementsAre());
