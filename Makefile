@@ -4,6 +4,7 @@ SHELL := /bin/bash
 PYTHON := $${HEADPOND_CACHE:-$$HOME/.cache/headpond}/python/bin/python
 JOBS := $(shell nproc)
 
+.DEFAULT_GOAL := build
 .PHONY: build setup demo test conformance bench soak format clean
 
 setup:
@@ -27,6 +28,7 @@ conformance: build
 bench: build
 	@build/bench/headpond_bench --out build/bench.json
 	@for store in directory s3 "s3 --put-ms 80" "s3 --put-ms 80 --ingesters 4" "s3 --put-ms 80 --ingesters 8"; do $(PYTHON) bench/readable.py --store $$store; done
+	@$(PYTHON) bench/peers.py --events 2000000
 	@$(PYTHON) tests/rules_jni.py --calls 50000
 	@$(PYTHON) bench/spark_minute.py
 	@[ ! -f build/flink/headpond-pager.jar ] || $(PYTHON) bench/flink_pager.py --out build/bench.json   # not there: no Java here
