@@ -103,30 +103,30 @@ generate::Options options_for(std::int64_t events, base::Micros from, base::Micr
   return options;
 }
 
-std::string json_topology_text(const std::string& brokers, const std::string& topic, const std::string& location) {
-  return "version: 1\nname: bench\nsource:\n  kafka: {brokers: \"" + brokers + "\", topic: " + topic +
-         ", encoding: json}\nconsumers:\n  - {name: on-call, tier: 1, freshness: 30s}\nbronze: {location: \"" + location + "\"}\n";
+std::string topology_text(const std::string& brokers, const std::string& topic, const std::string& encoding, const std::string& location) {
+  return "version: 1\nname: bench\nsource:\n  kafka: {brokers: \"" + brokers + "\", topic: " + topic + ", encoding: " + encoding +
+         "}\nconsumers:\n  - {name: on-call, tier: 1, freshness: 30s}\nbronze: {location: \"" + location + "\"}\n";
 }
 
-spec::Topology json_topology(const std::string& brokers, const std::string& topic) {
-  const auto loaded = spec::load(json_topology_text(brokers, topic, "lake/bronze"), "bench.yaml", NoSecrets());
+spec::Topology topology(const std::string& brokers, const std::string& topic, const std::string& encoding) {
+  const auto loaded = spec::load(topology_text(brokers, topic, encoding, "lake/bronze"), "bench.yaml", NoSecrets());
   if (loaded.topology) return *loaded.topology;
   for (const auto& issue : loaded.issues) std::fprintf(stderr, "%s: %s\n", spec::to_string(issue.place).c_str(), issue.message.c_str());
   std::exit(2);
 }
 
 Columns default_columns() {
-  const auto topology = json_topology("localhost:9092", "logs");
+  const auto spec = topology("localhost:9092", "logs", "json");
   const auto field = [](const spec::ColumnDecl& decl) {
     return decode::Field{.name = decl.name, .type = type_of(decl.type), .from = decl.from, .default_value = decl.default_value};
   };
   Columns columns;
   std::vector<decode::Field> fields;
-  for (const auto& decl : topology.bronze.columns) {
+  for (const auto& decl : spec.bronze.columns) {
     columns.declared.push_back({.name = decl.name, .type = type_of(decl.type)});
     fields.push_back(field(decl));
   }
-  auto decoder = decode::Decoder::open(decode::Encoding::kJson, field(topology.bronze.ts), fields);
+  auto decoder = decode::Decoder::open(decode::Encoding::kJson, field(spec.bronze.ts), fields);
   if (!decoder) std::fprintf(stderr, "%s\n", decoder.error().message.c_str()), std::exit(2);
   columns.decoder = std::move(*decoder);
   return columns;

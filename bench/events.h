@@ -20,9 +20,9 @@ inline constexpr int kPartitions = 64;
 // `events` events over [from, to), seeded: the same every time.
 generate::Options options_for(std::int64_t events, base::Micros from, base::Micros to);
 
-// A topology of nothing but a JSON topic with default columns, as a user would write it.
-std::string json_topology_text(const std::string& brokers, const std::string& topic, const std::string& location);
-spec::Topology json_topology(const std::string& brokers, const std::string& topic);
+// A topology of nothing but one topic with default columns, as a user would write it.
+std::string topology_text(const std::string& brokers, const std::string& topic, const std::string& encoding, const std::string& location);
+spec::Topology topology(const std::string& brokers, const std::string& topic, const std::string& encoding);
 
 // The default columns of a JSON topic, as a topology without a column list has them.
 struct Columns {

@@ -26,13 +26,13 @@ void measure_ingest(std::int64_t events, Report& report) {
   const Topic topic{.name = "bench-logs", .events = events};
   const Broker broker(topic.name);
   const auto clock = env::real_clock();
-  fill(broker.client(), topic, broker.is_real(), *clock);
+  const auto records = fill(broker.client(), topic, broker.is_real(), *clock);
 
   std::vector<double> consumed, ingested;
   double bytes = 0;
   for (int round = 0; round < kRounds; ++round) {
     const TemporaryDirectory directory;
-    consumed.push_back(consume_cost(broker.client(), topic));
+    consumed.push_back(consume_cost(broker.client(), topic, records));
     const auto cost = ingest_cost(broker.client(), topic, directory.path(), *clock);
     ingested.push_back(cost.cpu_ns);
     bytes = cost.file_bytes;
@@ -51,6 +51,46 @@ void measure_ingest(std::int64_t events, Report& report) {
   report.add({.name = "ingest.json.bytes_per_event", .value = bytes, .unit = "bytes", .floor = stages.bytes_floor, .goal = 117});
 }
 
+void measure_ingest_otlp(std::int64_t events, Report& report) {
+  const Broker broker("bench-unused");
+  if (!broker.is_real()) return report.section("ingest of OTLP: needs Apache Kafka (tools/kafka), left out");
+  const auto clock = env::real_clock();
+  struct Side {
+    explicit(false) Side(Topic a_topic) : topic(std::move(a_topic)) {}
+    Topic topic;
+    std::int64_t records = 0;
+    std::vector<double> consumed, ingested;
+    double bytes = 0;
+  };
+  std::vector<Side> sides{Topic{.name = "bench-json", .events = events},
+                          Topic{.name = "bench-otlp", .events = events, .encoding = generate::Encoding::kOtlpProto},
+                          Topic{.name = "bench-otlp-json", .events = events, .encoding = generate::Encoding::kOtlpJson}};
+  for (auto& side : sides) side.records = fill(broker.client(), side.topic, true, *clock);
+  for (int round = 0; round < kRounds; ++round)
+    for (auto& side : sides) {
+      const TemporaryDirectory directory;
+      side.consumed.push_back(consume_cost(broker.client(), side.topic, side.records));
+      const auto cost = ingest_cost(broker.client(), side.topic, directory.path(), *clock);
+      side.ingested.push_back(cost.cpu_ns);
+      side.bytes = cost.file_bytes;
+    }
+  report.section("ingest of OTLP, the same events as JSON records and as messages of 500 log records, median of " +
+                 std::to_string(kRounds) + ", audit --deep clean");
+  for (const auto& side : sides) report.stage(side.topic.name, median(side.ingested), "ns/event", std::to_string(side.bytes) + " bytes");
+  const auto json = median(sides[0].ingested);
+  report.add({.name = "ingest.otlp.cpu_ns_per_event",
+              .value = median(sides[1].ingested),
+              .unit = "ns",
+              .floor = median(sides[1].consumed),
+              .goal = json});
+  report.add({.name = "ingest.otlp.bytes_per_event", .value = sides[1].bytes, .unit = "bytes", .floor = sides[0].bytes, .goal = {}});
+  report.add({.name = "ingest.otlp_json.cpu_ns_per_event",
+              .value = median(sides[2].ingested),
+              .unit = "ns",
+              .floor = median(sides[2].consumed),
+              .goal = {}});
+}
+
 void measure_ingest_axes(std::int64_t events, Report& report) {
   const Broker broker("bench-unused");
   if (!broker.is_real()) return report.section("ingest, one thing changed at a time: needs Apache Kafka (tools/kafka), left out");
@@ -58,7 +98,7 @@ void measure_ingest_axes(std::int64_t events, Report& report) {
   const auto clock = env::real_clock();
   const S3 s3;
   const auto measure = [&](const std::string& axis, const Topic& topic, const std::string& location) {
-    const auto consumed = consume_cost(broker.client(), topic);
+    const auto consumed = consume_cost(broker.client(), topic, topic.events);
     const auto cost = ingest_cost(broker.client(), topic, location, *clock);
     report.stage(axis, cost.cpu_ns, "ns/event");
     report.add({.name = "ingest.json.cpu_ns_per_event." + axis, .value = cost.cpu_ns, .unit = "ns", .floor = consumed, .goal = {}});

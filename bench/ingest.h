@@ -19,7 +19,10 @@ StageCosts measure_stages(std::int64_t events, Report& report);
 // table is held against `headpond audit --deep`; a figure whose table is not clean ends the bench.
 void measure_ingest(std::int64_t events, Report& report);
 
-// The same with one thing changed at a time: partitions, the producer's batches, the store. Only against a real Kafka.
+// The same events as JSON and as OTLP, in one run. Only against a real Kafka.
+void measure_ingest_otlp(std::int64_t events, Report& report);
+
+// As measure_ingest() with one thing changed at a time: partitions, the producer's batches, the store. Only against a real Kafka.
 void measure_ingest_axes(std::int64_t events, Report& report);
 
 }  // namespace headpond::bench

@@ -15,10 +15,19 @@ namespace headpond::bench {
 
 namespace {
 
+const char* word_of(generate::Encoding encoding) {
+  switch (encoding) {
+    case generate::Encoding::kJson: return "json";
+    case generate::Encoding::kOtlpProto: return "otlp_proto";
+    case generate::Encoding::kOtlpJson: return "otlp_json";
+  }
+  return "json";
+}
+
 void audit(const kafka::ClientOptions& client, const Topic& topic, const std::string& location) {
   const TemporaryDirectory directory;
   const auto file = directory.path() + "/bench.yaml", log = directory.path() + "/audit.log";
-  std::ofstream(file) << json_topology_text(client.brokers, topic.name, location + "/bronze");
+  std::ofstream(file) << topology_text(client.brokers, topic.name, word_of(topic.encoding), location + "/bronze");
   const auto binary = std::filesystem::read_symlink("/proc/self/exe").parent_path().parent_path() / "headpond";
   const auto command = binary.string() + " audit --deep -f " + file + " >" + log + " 2>&1";
   if (std::system(command.c_str()) == 0) return;
@@ -36,7 +45,7 @@ double file_bytes(env::ObjectStore& lake) {
 
 }  // namespace
 
-void fill(const kafka::ClientOptions& client, const Topic& topic, bool create, env::Clock& clock) {
+std::int64_t fill(const kafka::ClientOptions& client, const Topic& topic, bool create, env::Clock& clock) {
   if (create) need(kafka::create_topic(client, topic.name, topic.partitions, {}));
   auto producing = client;
   if (topic.batch > 0) producing.librdkafka_options["batch.num.messages"] = std::to_string(topic.batch);
@@ -44,10 +53,11 @@ void fill(const kafka::ClientOptions& client, const Topic& topic, bool create, e
   const auto now = clock.now();
   auto options = options_for(topic.events, now - base::Duration(topic.events * 1'000'000 / 580'000), now);
   options.partitions = topic.partitions;
-  need(generate::run(options, *producer, clock, [](const generate::Progress&) { return true; }));
+  options.encoding = topic.encoding;
+  return need(generate::run(options, *producer, clock, [](const generate::Progress&) { return true; })).delivered;
 }
 
-double consume_cost(const kafka::ClientOptions& client, const Topic& topic) {
+double consume_cost(const kafka::ClientOptions& client, const Topic& topic, std::int64_t records) {
   const auto work = [&] {
     const auto source = need(kafka::open_source(client, topic.name, "bench"));
     std::vector<kafka::Assignment> all;
@@ -60,7 +70,7 @@ double consume_cost(const kafka::ClientOptions& client, const Topic& topic) {
                                    return true;
                                  },
                                  [](void*, const kafka::PartitionEvent&) {}};
-    while (seen < topic.events) seen += static_cast<std::int64_t>(source->poll(base::Duration::millis(100), handler));
+    while (seen < records) seen += static_cast<std::int64_t>(source->poll(base::Duration::millis(100), handler));
   };
   return process_cpu_ns(work) / static_cast<double>(topic.events);
 }
@@ -73,7 +83,7 @@ IngestCost ingest_cost(const kafka::ClientOptions& client, const Topic& topic, c
   const auto n = static_cast<double>(topic.events);
   IngestCost cost;
   cost.cpu_ns = process_cpu_ns([&] {
-                  const auto engine = need(ingest::Engine::open(json_topology(client.brokers, topic.name), world));
+                  const auto engine = need(ingest::Engine::open(topology(client.brokers, topic.name, word_of(topic.encoding)), world));
                   while (engine->status().figures["rows"] < n) need(engine->step());
                   need(engine->drain());
                 }) /

@@ -15,13 +15,14 @@ struct Topic {
   int partitions = kPartitions;
   int batch = 0;  // records the producer sends at once; 0: as large as `headpond generate` makes them
   std::int64_t events = 0;
+  generate::Encoding encoding = generate::Encoding::kJson;  // OTLP: messages of 500 log records, which are the events
 };
 
-// Makes the topic, unless it is the mock's own, and fills it.
-void fill(const kafka::ClientOptions& client, const Topic& topic, bool create, env::Clock& clock);
+// Makes the topic, unless it is the mock's own, and fills it. Returns how many Kafka records that is.
+std::int64_t fill(const kafka::ClientOptions& client, const Topic& topic, bool create, env::Clock& clock);
 
-// ns of CPU an event, all threads: takes every record and looks at its length.
-double consume_cost(const kafka::ClientOptions& client, const Topic& topic);
+// ns of CPU an event, all threads: takes every one of `records` and looks at its length.
+double consume_cost(const kafka::ClientOptions& client, const Topic& topic, std::int64_t records);
 
 struct IngestCost {
   double cpu_ns = 0;      // an event, all threads

@@ -20,6 +20,7 @@ char* Arena::allocate(std::size_t n) {
   }
   char* const place = blocks_[block_].data.get() + used_;
   used_ += n;
+  allocated_ += n;
   return place;
 }
 
@@ -33,6 +34,7 @@ void Arena::reset() {
   std::erase_if(blocks_, [](const Block& block) { return block.size > kBlock; });
   block_ = 0;
   used_ = 0;
+  allocated_ = 0;
 }
 
 }  // namespace headpond::columns

@@ -59,7 +59,8 @@ void Batch::reset() {
 
 bool Batch::fits(std::size_t payload_size) const {
   if (rows_ == 0) return payload_size <= kPayloadMax;
-  return rows_ < kRowsMax && raw_used_ + kLengthPrefix + payload_size + kPadding <= raw_capacity_;
+  return rows_ < kRowsMax && arena.allocated() + payload_size <= kRawBytesTarget &&
+         raw_used_ + kLengthPrefix + payload_size + kPadding <= raw_capacity_;
 }
 
 std::size_t Batch::add_row() {
@@ -67,24 +68,46 @@ std::size_t Batch::add_row() {
   return rows_++;
 }
 
-Batch::Row Batch::begin_row(std::string_view bytes_in) {
-  if (bytes_in.data() == nullptr) return {begin_row_without_raw(), {}};
-  HP_ASSERT(fits(bytes_in.size()));
+std::string_view Batch::put_raw(std::string_view bytes_in) {
   const auto needed = raw_used_ + kLengthPrefix + bytes_in.size() + kPadding;
   if (needed > raw_capacity_) {  // one payload larger than the target: the batch is its alone, so nothing moves
+    HP_ASSERT(raw_used_ == kHeadroom);
     raw_capacity_ = needed;
     raw_ = std::make_unique_for_overwrite<char[]>(raw_capacity_);
   }
-  const auto row = add_row();
   const auto length = static_cast<std::uint32_t>(bytes_in.size());
   char* const place = raw_.get() + raw_used_;
   std::memcpy(place, &length, kLengthPrefix);
-  std::memcpy(place + kLengthPrefix, bytes_in.data(), bytes_in.size());
+  if (length > 0) std::memcpy(place + kLengthPrefix, bytes_in.data(), bytes_in.size());
   raw_used_ += kLengthPrefix + bytes_in.size();
-  payload[row] = {place + kLengthPrefix, bytes_in.size()};
-  bytes[row] = static_cast<std::int32_t>(length);
+  return {place + kLengthPrefix, bytes_in.size()};
+}
+
+Batch::Row Batch::begin_row(std::string_view bytes_in) {
+  if (bytes_in.data() == nullptr) return {begin_row_without_raw(), {}};
+  HP_ASSERT(fits(bytes_in.size()));
+  const auto place = put_raw(bytes_in);
+  const auto row = add_row();
+  payload[row] = place;
+  bytes[row] = static_cast<std::int32_t>(bytes_in.size());
   raw_valid[row] = 1;
-  return {row, payload[row]};
+  return {row, place};
+}
+
+Batch::Row Batch::begin_row_aside(std::string_view bytes_in) {
+  if (bytes_in.data() == nullptr) return {begin_row_without_raw(), {}};
+  HP_ASSERT(fits(bytes_in.size()));
+  char* const place = arena.allocate(bytes_in.size() + kPadding);
+  if (!bytes_in.empty()) std::memcpy(place, bytes_in.data(), bytes_in.size());
+  const auto row = begin_row_without_raw();
+  bytes[row] = static_cast<std::int32_t>(bytes_in.size());
+  return {row, {place, bytes_in.size()}};
+}
+
+void Batch::keep_raw(std::size_t row, std::string_view bytes_in) {
+  HP_ASSERT(raw_valid[row] == 0 && bytes_in.data() != nullptr);
+  payload[row] = put_raw(bytes_in);
+  raw_valid[row] = 1;
 }
 
 std::size_t Batch::begin_row_without_raw() {

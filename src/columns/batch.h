@@ -58,6 +58,7 @@ class Arena {
  public:
   char* allocate(std::size_t n);
   std::string_view copy(std::string_view bytes);
+  std::size_t allocated() const { return allocated_; }  // bytes since reset()
   void reset();
 
  private:
@@ -66,7 +67,7 @@ class Arena {
     std::size_t size = 0;
   };
   std::vector<Block> blocks_;
-  std::size_t block_ = 0, used_ = 0;
+  std::size_t block_ = 0, used_ = 0, allocated_ = 0;
 };
 
 class Batch {
@@ -95,6 +96,9 @@ class Batch {
   Row begin_row(std::string_view payload);
   // A row without a payload of its own (further log records of one message).
   std::size_t begin_row_without_raw();
+  // As begin_row(), but the payload lies in the arena and raw is null, unless keep_raw() is called before another row gets a raw.
+  Row begin_row_aside(std::string_view payload);
+  void keep_raw(std::size_t row, std::string_view payload);
 
   // The PLAIN page: the length-prefixed payloads of all rows whose raw is not null, in order.
   std::string_view raw_page() const { return {raw_.get() + kHeadroom, raw_used_ - kHeadroom}; }
@@ -115,6 +119,7 @@ class Batch {
 
  private:
   std::size_t add_row();
+  std::string_view put_raw(std::string_view bytes);
   std::size_t rows_ = 0;
   std::unique_ptr<char[]> raw_;
   std::size_t raw_capacity_ = 0, raw_used_ = 0;  // bytes of raw_, headroom included

@@ -53,6 +53,26 @@ TEST(Batch, APayloadLargerThanTheTargetHasABatchOfItsOwn) {
   EXPECT_FALSE(batch.fits(large.size()));
 }
 
+TEST(Batch, APayloadAsideIsRawOnlyWhenItIsKept) {
+  Batch batch(kSpecs);
+  EXPECT_EQ(batch.begin_row_aside("abc").payload, "abc");
+  const auto bad = batch.begin_row_aside("xy");
+  batch.keep_raw(bad.index, "xy");
+  EXPECT_EQ(batch.begin_row_aside(std::string_view()).payload.data(), nullptr);
+  using namespace std::string_view_literals;
+  EXPECT_EQ(batch.raw_page(), "\2\0\0\0xy"sv);
+  EXPECT_EQ((std::vector<int>{batch.raw_valid[0], batch.raw_valid[1], batch.raw_valid[2]}), (std::vector<int>{0, 1, 0}));
+  EXPECT_EQ((std::vector<int>{batch.bytes[0], batch.bytes[1], batch.bytes[2]}), (std::vector<int>{3, 2, 0}));
+  EXPECT_EQ(batch.payload[0].data(), nullptr);
+  EXPECT_EQ(batch.payload[1], "xy");
+  const std::string large(Batch::kRawBytesTarget / 2, 'z');  // what lies aside fills a batch as well
+  ASSERT_TRUE(batch.fits(large.size()));
+  batch.begin_row_aside(large);
+  EXPECT_FALSE(batch.fits(large.size()));
+  batch.reset();
+  EXPECT_TRUE(batch.fits(large.size()));
+}
+
 TEST(Batch, ReadableBytesFollowTheLastPayload) {
   Batch batch(kSpecs);
   const std::string large(Batch::kRawBytesTarget + 1, 'y');

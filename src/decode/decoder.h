@@ -43,11 +43,17 @@ struct Decoded {
   std::int32_t mismatches = 0;     // cells nulled because their value did not fit
 };
 
+struct Options {
+  bool patterns_of_all = false;  // pattern_id whatever the severity, not from WARN on
+  bool rest = false;             // JSON: what no column holds goes to `rest`; every value is checked, not only those asked for
+};
+
 class Decoder {
  public:
   // `fields` in the order of Batch::declared, which ends in extra_columns(). A column named severity_number also reads words ("warn",
   // "ERR", "critical"). Errors: kInvalid: a malformed pointer or source, a default that does not fit its type.
-  static base::Result<std::unique_ptr<Decoder>> open(Encoding encoding, const Field& ts, const std::vector<Field>& fields);
+  static base::Result<std::unique_ptr<Decoder>> open(Encoding encoding, const Field& ts, const std::vector<Field>& fields,
+                                                     Options options = {});
   virtual ~Decoder() = default;
 
   // The first row of a record. Requires row of `batch`, just begun: its cells still null. A null payload (tombstone) is no error: its cells
@@ -63,7 +69,7 @@ class Decoder {
 };
 
 // Text columns that a table of this encoding has beside the declared ones.
-std::vector<columns::ColumnSpec> extra_columns(Encoding encoding);
+std::vector<columns::ColumnSpec> extra_columns(Encoding encoding, Options options = {});
 
 // OpenTelemetry severity number of a level word, any case: trace 1, debug 5, info 9, notice 10, warn 13, error 17, critical 18, alert 19,
 // fatal 21, emergency 22, with the usual abbreviations. None: not such a word.

@@ -2,9 +2,11 @@
 
 #include <simdjson.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "decode/convert.h"
+#include "decode/json_text.h"
 #include "decode/key_trie.h"
 #include "decode/plain_json.h"
 #include "decode/row_cells.h"
@@ -22,8 +24,9 @@ std::string_view rtrim(std::string_view token) {
 
 class JsonDecoder final : public Decoder {
  public:
-  base::Result<void> prepare(const Field& ts, const std::vector<Field>& fields) {
-    TRY_VOID(cells_.prepare(ts, fields));
+  base::Result<void> prepare(const Field& ts, const std::vector<Field>& fields, Options options) {
+    with_rest_ = options.rest;
+    TRY_VOID(cells_.prepare(ts, fields, options));
     for (std::size_t i = 0; i < fields.size(); ++i) TRY_VOID(add_pointers(fields[i], static_cast<std::uint16_t>(i)));
     TRY_VOID(add_pointers(ts, cells_.ts_slot()));
     return add_pointers({.name = "message", .from = {"/message", "/body", "/msg", "/log"}, .default_value = {}}, cells_.message_slot());
@@ -35,7 +38,10 @@ class JsonDecoder final : public Decoder {
       cells_.restart();
       if (const auto error = parse(row.payload); error != nullptr) return cells_.fail(error);
     }
-    return cells_.finish();
+    const auto decoded = cells_.finish();
+    if (with_rest_ && row.payload.data() != nullptr)
+      if (const auto error = put_rest(row.payload); error != nullptr) return cells_.fail(error);
+    return decoded;
   }
 
   // A value, not null, under a key of the trie.
@@ -194,7 +200,68 @@ class JsonDecoder final : public Decoder {
     return simdjson::SUCCESS;
   }
 
+  // What no column holds, as one object in the order of the record. Null, or what is wrong with the record.
+  const char* put_rest(std::string_view payload) {
+    simdjson::dom::element checked;
+    if (const auto error = checker_.parse(payload.data(), payload.size(), false).get(checked); error != simdjson::SUCCESS)
+      return simdjson::error_message(error);
+    od::document document;
+    od::object object;
+    if (parser_.iterate(payload.data(), payload.size(), payload.size() + columns::Batch::kPadding).get(document) != simdjson::SUCCESS ||
+        document.get_object().get(object) != simdjson::SUCCESS)
+      return "not a JSON object";
+    rest_.clear();
+    held_.clear();
+    for (auto result : object) {
+      od::field field;
+      if (std::move(result).get(field) != simdjson::SUCCESS) return "not a JSON object";
+      const char* const key = field.key().raw();
+      std::string_view name;
+      if (field.unescaped_key().get(name) != simdjson::SUCCESS) return "a key that cannot be read";
+      const auto* const node = trie_.root().find(name);
+      od::value value = field.value();
+      if (node != nullptr && node->children.empty() && cells_.holds(node->wants) && std::ranges::find(held_, node) == held_.end()) {
+        held_.push_back(node);
+        continue;
+      }
+      std::string_view json;
+      if (raw_value(value, json) != simdjson::SUCCESS) return "a value that cannot be read";
+      rest_.put(rest_.empty() ? "{\"" : ",\"");
+      rest_.put({key, static_cast<std::size_t>(end_of_key(key) - key)});
+      rest_.put("\":");
+      rest_.put(json);
+    }
+    if (rest_.empty()) return nullptr;
+    rest_.put('}');
+    auto& batch = cells_.batch();
+    batch.declared[cells_.fields().size()].set_string(cells_.row(), batch.arena.copy(rest_.view()));
+    return nullptr;
+  }
+
+  // Of an escaped key as well.
+  static const char* end_of_key(const char* at) {
+    for (; *at != '"'; ++at)
+      if (*at == '\\') ++at;
+    return at;
+  }
+
+  static simdjson::error_code raw_value(od::value& value, std::string_view& json) {
+    od::json_type type;
+    if (const auto error = value.type().get(type); error != simdjson::SUCCESS) return error;
+    if (type == od::json_type::object || type == od::json_type::array) {
+      const auto error = type == od::json_type::object ? raw_object(value, json) : raw_array(value, json);
+      json = rtrim(json);
+      return error;
+    }
+    json = rtrim(value.raw_json_token());
+    return simdjson::SUCCESS;
+  }
+
   od::parser parser_;
+  simdjson::dom::parser checker_;
+  bool with_rest_ = false;
+  JsonText rest_;
+  std::vector<const KeyTrie::Node*> held_;  // top-level members that columns hold: a second of the name is not held
   PlainJson<JsonDecoder> plain_;
   KeyTrie trie_;
   RowCells cells_;
@@ -202,9 +269,9 @@ class JsonDecoder final : public Decoder {
 
 }  // namespace
 
-base::Result<std::unique_ptr<Decoder>> open_json(const Field& ts, const std::vector<Field>& fields) {
+base::Result<std::unique_ptr<Decoder>> open_json(const Field& ts, const std::vector<Field>& fields, Options options) {
   auto decoder = std::make_unique<JsonDecoder>();
-  TRY_VOID(decoder->prepare(ts, fields));
+  TRY_VOID(decoder->prepare(ts, fields, options));
   return decoder;
 }
 

@@ -7,6 +7,6 @@
 
 namespace headpond::decode {
 
-base::Result<std::unique_ptr<Decoder>> open_json(const Field& ts, const std::vector<Field>& fields);
+base::Result<std::unique_ptr<Decoder>> open_json(const Field& ts, const std::vector<Field>& fields, Options options);
 
 }  // namespace headpond::decode

@@ -286,7 +286,9 @@ const char* put_any(JsonText& json, dom::element any, int depth, Scalar& out, bo
 
 class JsonDecoder final : public Decoder {
  public:
-  base::Result<void> prepare(const Field& ts, const std::vector<Field>& fields) { return row_.prepare(ts, fields); }
+  base::Result<void> prepare(const Field& ts, const std::vector<Field>& fields, Options options) {
+    return row_.prepare(ts, fields, options);
+  }
 
   Decoded decode(columns::Batch& batch, const columns::Batch::Row& row) override {
     next_ = count_ = 0;
@@ -471,9 +473,9 @@ class JsonDecoder final : public Decoder {
 
 }  // namespace
 
-base::Result<std::unique_ptr<Decoder>> open_otlp_json(const Field& ts, const std::vector<Field>& fields) {
+base::Result<std::unique_ptr<Decoder>> open_otlp_json(const Field& ts, const std::vector<Field>& fields, Options options) {
   auto decoder = std::make_unique<JsonDecoder>();
-  TRY_VOID(decoder->prepare(ts, fields));
+  TRY_VOID(decoder->prepare(ts, fields, options));
   return decoder;
 }
 

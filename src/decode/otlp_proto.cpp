@@ -207,7 +207,9 @@ class Cursor {
 
 class ProtoDecoder final : public Decoder {
  public:
-  base::Result<void> prepare(const Field& ts, const std::vector<Field>& fields) { return row_.prepare(ts, fields); }
+  base::Result<void> prepare(const Field& ts, const std::vector<Field>& fields, Options options) {
+    return row_.prepare(ts, fields, options);
+  }
 
   Decoded decode(columns::Batch& batch, const columns::Batch::Row& row) override {
     left_ = index_ = 0;
@@ -390,9 +392,9 @@ class ProtoDecoder final : public Decoder {
 
 }  // namespace
 
-base::Result<std::unique_ptr<Decoder>> open_otlp_proto(const Field& ts, const std::vector<Field>& fields) {
+base::Result<std::unique_ptr<Decoder>> open_otlp_proto(const Field& ts, const std::vector<Field>& fields, Options options) {
   auto decoder = std::make_unique<ProtoDecoder>();
-  TRY_VOID(decoder->prepare(ts, fields));
+  TRY_VOID(decoder->prepare(ts, fields, options));
   return decoder;
 }
 

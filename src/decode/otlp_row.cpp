@@ -11,8 +11,8 @@ constexpr char kHex[] = "0123456789abcdef";
 
 }  // namespace
 
-base::Result<void> OtlpRow::prepare(const Field& ts, const std::vector<Field>& fields) {
-  TRY_VOID(cells_.prepare(ts, fields));
+base::Result<void> OtlpRow::prepare(const Field& ts, const std::vector<Field>& fields, Options options) {
+  TRY_VOID(cells_.prepare(ts, fields, options));
   for (std::size_t i = 0; i < fields.size(); ++i) TRY_VOID(columns_.add(fields[i], static_cast<std::uint16_t>(i)));
   TRY_VOID(columns_.add(ts, cells_.ts_slot()));
   return columns_.add({.name = "message", .from = {"/body"}, .default_value = {}}, cells_.message_slot());

@@ -20,7 +20,7 @@ namespace headpond::decode {
 
 class OtlpRow {
  public:
-  base::Result<void> prepare(const Field& ts, const std::vector<Field>& fields);
+  base::Result<void> prepare(const Field& ts, const std::vector<Field>& fields, Options options);
 
   // Forgets resource and scope.
   void begin_resource(columns::Batch& batch);

@@ -2,7 +2,8 @@
 
 namespace headpond::decode {
 
-base::Result<void> RowCells::prepare(const Field& ts, const std::vector<Field>& fields) {
+base::Result<void> RowCells::prepare(const Field& ts, const std::vector<Field>& fields, Options options) {
+  if (options.patterns_of_all) severity_for_pattern_ = INT64_MIN;
   fields_ = fields;
   ts_slot_ = static_cast<std::uint16_t>(fields.size());
   best_.resize(fields.size() + 2);

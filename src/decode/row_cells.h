@@ -27,7 +27,7 @@ class RowCells {
   static constexpr std::size_t kSourcesMax = 80;  // of one column; three ranks each fit below 255
 
   // `fields` in the order of Batch::declared. Errors: kInvalid: a default that does not fit.
-  base::Result<void> prepare(const Field& ts, const std::vector<Field>& fields);
+  base::Result<void> prepare(const Field& ts, const std::vector<Field>& fields, Options options);
 
   // What values are wanted by: the index of a field, or one of these.
   std::uint16_t ts_slot() const { return ts_slot_; }
@@ -60,6 +60,13 @@ class RowCells {
     best_[want.slot] = want.rank;
     set(want.slot, scalar);
   }
+  // One of them has become a cell or the event time.
+  bool holds(const std::vector<Want>& wants) const {
+    return std::any_of(wants.begin(), wants.end(), [&](const Want& want) {
+      if (want.rank != best_[want.slot]) return false;
+      return want.slot < ts_slot_ ? batch_->declared[want.slot].valid[row_] != 0 : want.slot == ts_slot_ && out_.ts.has_value();
+    });
+  }
   // A value that is there and fits nothing.
   void mismatch() { ++out_.mismatches; }
 
@@ -78,7 +85,6 @@ class RowCells {
  private:
   static constexpr std::uint8_t kUnset = 255;
   static constexpr std::uint16_t kNoSlot = 0xFFFF;
-  static constexpr std::int32_t kSeverityForPattern = 13;  // WARN and above
 
   void forget() {
     out_ = {};
@@ -120,10 +126,14 @@ class RowCells {
       if (best_[i] == kUnset && fields_[i].default_value) set(static_cast<std::uint16_t>(i), default_scalar(fields_[i]));
   }
 
-  void set_pattern() {
-    if (severity_slot_ == kNoSlot || message_.data() == nullptr) return;
+  bool severe_enough() const {
+    if (severity_for_pattern_ == INT64_MIN) return true;
+    if (severity_slot_ == kNoSlot) return false;
     const auto& severity = batch_->declared[severity_slot_];
-    if (severity.valid[row_] == 0 || severity.ints[row_] < kSeverityForPattern) return;
+    return severity.valid[row_] != 0 && severity.ints[row_] >= severity_for_pattern_;
+  }
+  void set_pattern() {
+    if (message_.data() == nullptr || !severe_enough()) return;
     batch_->pattern_id[row_] = pattern_id(message_);
     batch_->pattern_id_valid[row_] = 1;
   }
@@ -132,6 +142,7 @@ class RowCells {
   std::vector<Field> fields_;
   std::uint16_t ts_slot_ = 0;  // behind those of the fields
   std::uint16_t severity_slot_ = kNoSlot;
+  std::int64_t severity_for_pattern_ = 13;  // WARN and above; INT64_MIN: whatever it is
 
   // Of the row being decoded.
   columns::Batch* batch_ = nullptr;

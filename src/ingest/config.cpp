@@ -26,20 +26,25 @@ decode::Field field_of(const spec::ColumnDecl& declared, columns::Type type) {
   return {declared.name, type, declared.from, declared.default_value};
 }
 
+decode::Options options_of(const spec::BronzeSpec& bronze) {
+  return {.patterns_of_all = bronze.pattern_id == spec::PatternsOf::kAll, .rest = bronze.raw == spec::RawOf::kErrors};
+}
+
 }  // namespace
 
 std::vector<columns::ColumnSpec> declared_columns(const spec::Topology& topology) {
   std::vector<columns::ColumnSpec> columns;
   for (const auto& declared : topology.bronze.columns) columns.push_back({declared.name, type_of(declared.type)});
-  for (auto& extra : decode::extra_columns(encoding_of(topology.source.encoding))) columns.push_back(std::move(extra));
+  for (auto& extra : decode::extra_columns(encoding_of(topology.source.encoding), options_of(topology.bronze)))
+    columns.push_back(std::move(extra));
   return columns;
 }
 
 base::Result<std::unique_ptr<decode::Decoder>> open_decoder(const spec::Topology& topology) {
   std::vector<decode::Field> fields;
   for (const auto& declared : topology.bronze.columns) fields.push_back(field_of(declared, type_of(declared.type)));
-  auto decoder =
-      decode::Decoder::open(encoding_of(topology.source.encoding), field_of(topology.bronze.ts, columns::Type::kTimestamp), fields);
+  auto decoder = decode::Decoder::open(encoding_of(topology.source.encoding), field_of(topology.bronze.ts, columns::Type::kTimestamp),
+                                       fields, options_of(topology.bronze));
   if (!decoder) return std::unexpected(std::move(decoder).error().within(spec::to_string(topology.bronze.place)));
   return decoder;
 }

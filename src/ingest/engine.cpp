@@ -45,8 +45,11 @@ base::Result<void> TopicEngine::start(std::unique_ptr<kafka::Source> source) {
   TRY(const auto info, source->describe());
   topic_id_ = info.id;
   writer_id_ = "ingest-" + std::to_string(world_.random.next() >> 32);
-  LaneOptions lane_options{
-      topology_.source.topic, source_name_, {topology_.bronze.max_future, topology_.bronze.max_clock_error}, settings_.accept_loss};
+  LaneOptions lane_options{topology_.source.topic,
+                           source_name_,
+                           {topology_.bronze.max_future, topology_.bronze.max_clock_error},
+                           topology_.bronze.raw == spec::RawOf::kErrors,
+                           settings_.accept_loss};
   lane_ = std::make_unique<Lane>(std::move(lane_options), std::move(source), std::move(decoder), declared_columns(topology_), world_.clock);
   TRY(auto writer, open_table(info));
   write_through(std::move(writer));

@@ -122,9 +122,10 @@ bool Lane::put_rows(Partition& partition, const kafka::Record& record) {
   const auto arrival = partition.arrival.stamp(record.timestamp_us, record.log_append_time, fetched_at_);
   if (!partition.held_gaps.empty()) [[unlikely]]
     declare_held_gaps(partition, base::Micros(arrival));
-  const auto row = batch_.begin_row(record.payload);
+  const auto row = options_.raw_of_errors ? batch_.begin_row_aside(record.payload) : batch_.begin_row(record.payload);
+  aside_ = options_.raw_of_errors && record.payload.data() != nullptr ? std::optional(row.index) : std::nullopt;
   stamp(row.index, record, arrival);
-  settle_row(row.index, decoder_->decode(batch_, row));
+  settle_row(row.index, decoder_->decode(batch_, row), record.payload);
   counts_.bytes += static_cast<std::int64_t>(record.payload.size());
   partition.next = record.offset + 1;
   partition.position_epoch = record.leader_epoch;
@@ -135,13 +136,14 @@ bool Lane::put_rows(Partition& partition, const kafka::Record& record) {
 bool Lane::put_siblings(const kafka::Record& record, std::int64_t arrival) {
   while (decoder_->more()) {
     if (batch_.rows() == columns::Batch::kRowsMax) {
+      keep_raw(record.payload);  // a row of it yet to come may have an error
       outcome_ = flush();
       if (!outcome_) return false;
       decoder_->move_to(batch_, record.payload);
     }
     const auto row = batch_.begin_row_without_raw();
     stamp(row, record, arrival);
-    settle_row(row, decoder_->decode_next(batch_, row));
+    settle_row(row, decoder_->decode_next(batch_, row), record.payload);
   }
   return true;
 }
@@ -155,7 +157,14 @@ void Lane::stamp(std::size_t row, const kafka::Record& record, std::int64_t arri
   if (record.headers.data() != nullptr) batch_.kafka_headers[row] = batch_.arena.copy(record.headers);
 }
 
-void Lane::settle_row(std::size_t row, const decode::Decoded& decoded) {
+void Lane::keep_raw(std::string_view payload) {
+  if (aside_) batch_.keep_raw(*aside_, payload);
+  aside_.reset();
+}
+
+void Lane::settle_row(std::size_t row, const decode::Decoded& decoded, std::string_view payload) {
+  if (decoded.malformed) [[unlikely]]
+    keep_raw(payload);
   const auto arrival = batch_.arrival[row];
   auto ts = decoded.ts.value_or(arrival);
   if (ts > arrival + options_.rules.max_future.value()) {

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,7 +26,8 @@ struct LaneOptions {
   std::string topic;
   std::string source;  // "<topic>@<generation>"
   ArrivalRules rules;
-  bool accept_loss = false;  // records lost to retention become a recorded gap instead of a stop
+  bool raw_of_errors = false;  // only rows with an error keep their payload
+  bool accept_loss = false;    // records lost to retention become a recorded gap instead of a stop
 };
 
 struct LaneCounts {
@@ -86,7 +88,8 @@ class Lane {
   bool put_rows(Partition& partition, const kafka::Record& record);
   bool put_siblings(const kafka::Record& record, std::int64_t arrival);
   void stamp(std::size_t row, const kafka::Record& record, std::int64_t arrival);
-  void settle_row(std::size_t row, const decode::Decoded& decoded);
+  void settle_row(std::size_t row, const decode::Decoded& decoded, std::string_view payload);
+  void keep_raw(std::string_view payload);
   std::vector<kafka::Assignment> adopt(std::vector<Partition> partitions);
   // In lost_records.cpp.
   void out_of_range(Partition& partition, bool truncated);
@@ -106,7 +109,8 @@ class Lane {
   TopicTraits topic_;
   std::vector<Partition> partitions_;
   LaneCounts counts_;
-  std::int64_t fetched_at_ = 0;  // wall clock, µs; renewed every few records
+  std::optional<std::size_t> aside_;  // row of the record under way whose payload is not kept yet
+  std::int64_t fetched_at_ = 0;       // wall clock, µs; renewed every few records
   unsigned since_fetched_at_ = 0;
   bool wants_description_ = false;
   std::string last_trouble_;

@@ -126,7 +126,8 @@ void load_bronze(Context& context, const Node& root, Topology& out) {
     return;
   }
   Fields fields(context, node, node->place, "bronze",
-                {"location", "commit_interval", "retention", "max_future", "max_clock_error", "stall_after", "memory", "columns"});
+                {"location", "commit_interval", "retention", "max_future", "max_clock_error", "stall_after", "memory", "columns", "raw",
+                 "pattern_id"});
   BronzeSpec& bronze = out.bronze;
   bronze.place = node->place;
   fields.require("location", "location: a directory, or s3://bucket/folder");
@@ -138,6 +139,12 @@ void load_bronze(Context& context, const Node& root, Topology& out) {
   fields.duration("stall_after", bronze.stall_after, base::Duration::seconds(1));
   fields.size("memory", bronze.memory_bytes, 256ll << 20);
   load_columns(context, fields.find("columns"), out.source.encoding, bronze);
+  if (const auto raw = fields.word("raw", {"all", "errors"})) bronze.raw = *raw == 0 ? RawOf::kAll : RawOf::kErrors;
+  if (const auto patterns = fields.word("pattern_id", {"warnings", "all"}))
+    bronze.pattern_id = *patterns == 0 ? PatternsOf::kWarnings : PatternsOf::kAll;
+  if (bronze.raw == RawOf::kErrors && out.source.encoding == Encoding::kRaw)
+    context.report(fields.find("raw")->place,
+                   "bronze.raw: found `errors`; of encoding raw the payload is all there is: write `all`, or leave the key out");
 }
 
 }  // namespace headpond::spec

@@ -19,6 +19,8 @@ struct Place {  // where in the file; 1-based
 std::string to_string(const Place& place);  // "topology.yaml:12:5"
 
 enum class Encoding { kJson, kRaw, kOtlpProto, kOtlpJson };
+enum class RawOf { kAll, kErrors };         // which rows keep their payload
+enum class PatternsOf { kWarnings, kAll };  // which rows get a pattern_id: from WARN on, or all
 enum class StartAt { kEarliest, kLatest, kTime };
 enum class Assignment { kStatic, kGroup };
 
@@ -66,6 +68,8 @@ struct BronzeSpec {
   base::Duration max_clock_error = base::Duration::millis(500);
   base::Duration stall_after = base::Duration::seconds(10);
   std::int64_t memory_bytes = 1ll << 30;  // what ingest may use for everything
+  RawOf raw = RawOf::kAll;
+  PatternsOf pattern_id = PatternsOf::kWarnings;
   // Default columns merged with the declared ones (a declared one replaces the default of its name), in table order. `ts` is not among
   // them.
   std::vector<ColumnDecl> columns;

@@ -2,9 +2,12 @@
 """encodings.py [--soak] [NAME…]: every encoding through `headpond ingest` from a real Kafka, held against readers that are not ours.
 
 otlp       random OTLP messages as protobuf and as JSON, good and broken: each log record is a row, value by value
-generated  `headpond generate` in both OTLP encodings: the same log records; audit, SQL and usage add up
+generated  `headpond generate` in both OTLP encodings: the same log records; audit and SQL add up
+bad        broken records of every kind, each a row with an error or its null, in json and raw, none a stall
+columns    declared columns of every type; raw of errors alone and the rest; a column added, one retyped, one no longer declared
 Exit 1 with the first thing that is wrong."""
 import argparse
+import datetime
 import json
 import pathlib
 import random
@@ -18,6 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "oracle"))
 import harness  # noqa: E402
 import ingest as ingest_tests  # noqa: E402
+import otlp_equals_topic as oracle_module  # noqa: E402
 import otlp_messages  # noqa: E402
 from harness import check, headpond, oracle  # noqa: E402
 from ingest import audit, table_of, wait_complete  # noqa: E402
@@ -93,7 +97,97 @@ def generated(world):
           "the two encodings of the same events gave different rows")
 
 
-TRIALS = {"otlp": otlp, "generated": generated}
+DEEP = b'{"service":"deep","x":' + b"[" * 5000 + b"]" * 5000 + b"}"
+LARGE = b'{"service":"large","blob":"' + b"x" * (10 << 20) + b'"}'
+# payload, whether it is an error, and cells that are expected
+BAD = [(b'{"service":"ok","status":200}', False, {"service": "ok", "status": 200}), (None, False, {"service": None}), (b"", True, {}), (b"{", True, {}), (b"{}", False, {}),
+       (b"null", True, {}), (b'{"service":"cut', True, {}), (b'{"service":"a"}{"service":"b"}', True, {}), (b'\xff\xfe\x00', True, {}), (b'{"service":"\xc3("}', True, {}),
+       (b'{"status":2147483648,"service":"range"}', False, {"status": None, "service": "range"}), (b'{"status":1e400}', True, {}),
+       (b'{"status":99999999999999999999999,"service":"big"}', False, {"status": None, "service": "big"}),
+       (b'{"service":"first","service":"second"}', False, {"service": "first"}), (b'{"service":null,"status":null}', False, {"service": None, "status": None}),
+       (b'{"service":"","status":""}', False, {"service": "", "status": None}), (DEEP, True, {}), (LARGE, False, {"service": "large"}),
+       (b'{"ts":0,"service":"t0"}', False, {"service": "t0", "ts": 0}), (b'{"ts":-1,"service":"t-1"}', False, {"service": "t-1", "ts": None}),
+       (b'{"ts":"9999-12-31T23:59:59Z","service":"far"}', False, {"service": "far", "ts": None}), (b'{"ts":1e30,"service":"beyond"}', False, {"service": "beyond", "ts": None}),
+       (b'{"duration_ms":1e999}', True, {}), (b'{"service":"\\ud800"}', True, {}), (b"\x00" * 100, True, {})]
+
+
+def rows(topology, *columns):
+    table = deltalake.DeltaTable(str(table_of(topology))).to_pyarrow_table(columns=["kafka_partition", "kafka_offset", *columns])
+    return table.sort_by([("kafka_partition", "ascending"), ("kafka_offset", "ascending")]).to_pylist()
+
+
+def micros(time):
+    return (time - oracle_module.EPOCH) // datetime.timedelta(microseconds=1)
+
+
+def bad(world):
+    for encoding in ("json", "raw"):
+        world.create(f"bad-{encoding}", 1, **{"max.message.bytes": "30000000"})
+        topology = world.topology_of(f"bad-{encoding}", encoding)
+        produce(world, f"bad-{encoding}", [payload for payload, _, _ in BAD], 1)
+        world.run_until_complete(topology)
+        found = rows(topology, "raw", "error", "service", "status", "ts", "arrival", "bytes")
+        check(len(found) == len(BAD), f"{len(found)} rows of {len(BAD)} records")
+        for row, (payload, error, cells) in zip(found, BAD):
+            where = f"{encoding}: {payload!r:.60}"
+            check(row["raw"] == payload and row["bytes"] == len(payload or b""), f"{where}: raw or bytes differ")
+            if encoding == "raw":
+                check(row["error"] is None and row["service"] is None, f"{where}: {row['error']}, {row['service']}")
+                continue
+            check((row["error"] is not None) == error, f"{where}: error is {row['error']!r}")
+            for name, value in cells.items():
+                got = micros(row["ts"]) if name == "ts" else row[name]
+                check(got == (micros(row["arrival"]) if name == "ts" and value is None else value), f"{where}: {name} is {got!r}, expected {value!r}")
+            if error:
+                check(row["service"] is None and row["status"] is None, f"{where}: cells of a row with an error")
+        audit(topology)
+        print(f"{encoding}: {len(found)} records, {sum(r['error'] is not None for r in found)} with an error: " + "; ".join(sorted({r["error"] for r in found if r["error"]})))
+
+
+COLUMNS = """  raw: errors
+  columns:
+    - {name: text, from: /a/text, type: string}
+    - {name: small, from: [/small, /a/0], type: int32}
+    - {name: large, from: /large, type: int64}
+    - {name: real, from: /real, type: double, default: "2.5"}
+    - {name: flag, from: /flag, type: bool}
+    - {name: at, from: /at, type: timestamp}
+"""
+
+
+def columns(world):
+    world.create("columns", 1)
+    topology = world.topology_of("columns", "json", COLUMNS)
+    plain = topology.read_text()
+    first = [{"a": {"text": "x", "more": 1}, "small": -2**31, "large": 2**63 - 1, "real": 0.1, "flag": True, "at": "2026-11-25T00:00:00.000001Z", "message": "m"},
+             {"small": 2**31, "large": "7", "flag": "yes", "at": 1764028800123, "nested": {"k": [1, None]}}]
+    produce(world, "columns", [json.dumps(r).encode() for r in first] + [b"{broken"], 1)
+    world.run_until_complete(topology)
+    found = rows(topology, "text", "small", "large", "real", "flag", "at", "rest", "raw", "error", "bytes")
+    cells = [[r[c] for c in ("text", "small", "large", "real", "flag")] + [r["at"] and micros(r["at"])] for r in found]
+    check(cells == [["x", -2**31, 2**63 - 1, 0.1, True, 1764028800000001], [None, None, 7, 2.5, None, 1764028800123000], [None] * 6], f"cells: {cells}")
+    check(json.loads(found[0]["rest"]) == {"a": first[0]["a"], "message": "m"}, f"rest: {found[0]['rest']}")
+    check(json.loads(found[1]["rest"]) == {"small": 2**31, "flag": "yes", "nested": {"k": [1, None]}}, f"rest: {found[1]['rest']}")
+    check([r["raw"] for r in found] == [None, None, b"{broken"] and found[2]["error"], f"raw: {[r['raw'] for r in found]}")
+    check(found[0]["bytes"] == len(json.dumps(first[0])), "bytes are those of the payload, kept or not")
+    audit(topology)
+
+    before = deltalake.DeltaTable(str(table_of(topology))).version()
+    topology.write_text(plain.replace("    - {name: text", "    - {name: added, from: /message, type: string}\n    - {name: text").replace("    - {name: flag, from: /flag, type: bool}\n", ""))
+    produce(world, "columns", [json.dumps(first[0]).encode()], 1)
+    world.run_until_complete(topology)
+    entry = [json.loads(line) for line in (table_of(topology) / "_delta_log" / f"{before + 1:020}.json").read_text().splitlines()]
+    check([next(iter(action)) for action in entry] == ["commitInfo", "metaData"], f"version {before + 1} is {[next(iter(a)) for a in entry]}")
+    found = rows(topology, "added", "flag", "text", "rest")
+    check([r["added"] for r in found] == [None, None, None, "m"], f"added: {[r['added'] for r in found]}")
+    check(found[3]["flag"] is None and json.loads(found[3]["rest"])["flag"] is True, "a column no longer declared stays, its values go to rest")
+    topology.write_text(plain.replace("from: /large, type: int64", "from: /large, type: string"))
+    ingest_tests.refused(topology, "column 'large' is long in the table", "string in the topology", "restore the type, or give the new one another name")
+    topology.write_text(plain)
+    audit(topology)
+
+
+TRIALS = {"bad": bad, "columns": columns, "otlp": otlp, "generated": generated}
 
 
 def main():
