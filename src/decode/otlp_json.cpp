@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "decode/otlp_decoder.h"
+#include "decode/otlp_json_frame.h"
 #include "decode/otlp_row.h"
 
 // OTLP's JSON mapping: https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding. Keys in lowerCamelCase, unknown ones ignored; ids
@@ -11,7 +12,6 @@
 namespace headpond::decode {
 namespace {
 
-namespace od = simdjson::ondemand;
 namespace dom = simdjson::dom;
 
 constexpr int kDepthMax = 32;
@@ -24,127 +24,6 @@ constexpr char kTooDeep[] = "a value is nested deeper than 32";
 const char* text_of(simdjson::error_code error) {
   return simdjson::error_message(error);
 }
-
-// Where in a message its log records are: views of the payload.
-class Frame {
- public:
-  struct Scope {
-    std::size_t resource;
-    std::string_view json;  // of "scope"; empty: none
-  };
-  struct Record {
-    std::size_t scope;
-    std::string_view json;
-  };
-
-  // Null, or what is wrong. Requires columns::Batch::kPadding readable bytes behind `message`.
-  const char* read(std::string_view message) {
-    clear();
-    if (message.empty()) return "empty payload";
-    od::document document;
-    if (const auto error = parser_.iterate(message.data(), message.size(), message.size() + columns::Batch::kPadding).get(document);
-        error != simdjson::SUCCESS)
-      return text_of(error);
-    od::object object;
-    if (document.get_object().get(object) != simdjson::SUCCESS) return "not a JSON object";
-    if (const auto error = request(object); error != simdjson::SUCCESS)
-      return error == simdjson::INCORRECT_TYPE ? "not an OTLP message: resourceLogs, scopeLogs and logRecords are lists of objects"
-                                               : text_of(error);
-    if (document.current_location().error() == simdjson::SUCCESS) return "content behind the JSON object";
-    return nullptr;
-  }
-
-  const std::vector<Record>& records() const { return records_; }
-  const Scope& scope(std::size_t i) const { return scopes_[i]; }
-  std::string_view resource(std::size_t i) const { return resources_[i]; }
-
-  void rebase(const char* from, const char* to) {
-    const auto move = [&](std::string_view& view) {
-      if (view.data() != nullptr) view = {to + (view.data() - from), view.size()};
-    };
-    for (auto& record : records_) move(record.json);
-    for (auto& scope : scopes_) move(scope.json);
-    for (auto& resource : resources_) move(resource);
-  }
-
- private:
-  static constexpr std::size_t kKept = 64 << 10;
-
-  void clear() {
-    resources_.clear();
-    scopes_.clear();
-    records_.clear();
-    if (records_.capacity() > kKept) records_.shrink_to_fit();
-  }
-
-  // Calls `take(key, value)` for each member.
-  template <class Take>
-  static simdjson::error_code each_member(od::object& object, Take take) {
-    for (auto result : object) {
-      od::field field;
-      if (const auto error = std::move(result).get(field); error != simdjson::SUCCESS) return error;
-      std::string_view key;
-      if (const auto error = field.unescaped_key().get(key); error != simdjson::SUCCESS) return error;
-      if (const auto error = take(key, field.value()); error != simdjson::SUCCESS) return error;
-    }
-    return simdjson::SUCCESS;
-  }
-  // Calls `take(object)` for each object of a list; null is an empty one.
-  template <class Take>
-  static simdjson::error_code each_object(od::value value, Take take) {
-    od::json_type type;
-    if (const auto error = value.type().get(type); error != simdjson::SUCCESS) return error;
-    if (type == od::json_type::null) return value.is_null() ? simdjson::SUCCESS : simdjson::N_ATOM_ERROR;
-    od::array array;
-    if (const auto error = value.get_array().get(array); error != simdjson::SUCCESS) return error;
-    for (auto result : array) {
-      od::object object;
-      if (const auto error = std::move(result).get_object().get(object); error != simdjson::SUCCESS) return error;
-      if (const auto error = take(object); error != simdjson::SUCCESS) return error;
-    }
-    return simdjson::SUCCESS;
-  }
-  static simdjson::error_code raw(od::value value, std::string_view& json) {
-    od::json_type type;
-    if (const auto error = value.type().get(type); error != simdjson::SUCCESS) return error;
-    if (type == od::json_type::null) return value.is_null() ? simdjson::SUCCESS : simdjson::N_ATOM_ERROR;
-    od::object object;
-    if (const auto error = value.get_object().get(object); error != simdjson::SUCCESS) return error;
-    return object.raw_json().get(json);
-  }
-
-  simdjson::error_code request(od::object& object) {
-    return each_member(object, [&](std::string_view key, od::value value) {
-      return key == "resourceLogs" ? each_object(value, [&](od::object& logs) { return resource_logs(logs); }) : simdjson::SUCCESS;
-    });
-  }
-  simdjson::error_code resource_logs(od::object& object) {
-    resources_.emplace_back();
-    return each_member(object, [&](std::string_view key, od::value value) {
-      if (key == "resource") return raw(value, resources_.back());
-      return key == "scopeLogs" ? each_object(value, [&](od::object& logs) { return scope_logs(logs); }) : simdjson::SUCCESS;
-    });
-  }
-  simdjson::error_code scope_logs(od::object& object) {
-    scopes_.push_back({resources_.size() - 1, {}});
-    return each_member(object, [&](std::string_view key, od::value value) {
-      if (key == "scope") return raw(value, scopes_.back().json);
-      if (key != "logRecords") return simdjson::SUCCESS;
-      return each_object(value, [&](od::object& record) {
-        std::string_view json;
-        if (const auto error = record.raw_json().get(json); error != simdjson::SUCCESS) return error;
-        while (!json.empty() && json.back() != '}') json.remove_suffix(1);
-        records_.push_back({scopes_.size() - 1, json});
-        return simdjson::SUCCESS;
-      });
-    });
-  }
-
-  od::parser parser_;
-  std::vector<std::string_view> resources_;
-  std::vector<Scope> scopes_;
-  std::vector<Record> records_;
-};
 
 // A text or a number that is an integer. None: it is neither.
 std::optional<std::uint64_t> unsigned_of(dom::element value) {
@@ -464,7 +343,7 @@ class JsonDecoder final : public Decoder {
   }
 
   OtlpRow row_;
-  Frame frame_;
+  OtlpJsonFrame frame_;
   dom::parser parser_;
   std::string_view message_, name_, version_;
   std::size_t next_ = 0, count_ = 0;

@@ -1,4 +1,5 @@
 #include <bit>
+#include <cmath>
 
 #include "decode/otlp_decoder.h"
 #include "decode/otlp_row.h"
@@ -50,6 +51,19 @@ struct AnyValue {
       case 7: return Which::kBytes;
       default: return Which::kNone;
     }
+  }
+
+  bool is_plain() const {
+    return which == Which::kText || which == Which::kInt || (which == Which::kDouble && std::isfinite(std::bit_cast<double>(number)));
+  }
+  // Requires is_plain(). Only a text has its text.
+  Scalar plain() const {
+    Scalar s;
+    s.text = bytes;
+    s.kind = which == Which::kText ? Scalar::Kind::kText : which == Which::kInt ? Scalar::Kind::kInt : Scalar::Kind::kDouble;
+    s.integer = static_cast<std::int64_t>(number);
+    s.real = std::bit_cast<double>(number);
+    return s;
   }
 
   // Requires what put() has put, from `begins` on, for the kinds whose text is JSON.
@@ -300,9 +314,11 @@ class ProtoDecoder final : public Decoder {
   const char* attribute(OtlpOwner owner, std::string_view message) {
     KeyValue pair;
     if (const auto wrong = pair.read(message); wrong != nullptr) return wrong;
+    bool taken = false;
+    if (owner == OtlpOwner::kRecord && pair.value.is_plain() && row_.attribute_held(pair.key, pair.value.plain(), taken)) return nullptr;
     const auto begins = row_.open(pair.key, pair.kind);
     if (const auto wrong = put(row_.json(), pair.value, 0); wrong != nullptr) return wrong;
-    if (pair.value.which == AnyValue::Which::kNone) return nullptr;
+    if (taken || pair.value.which == AnyValue::Which::kNone) return nullptr;
     row_.attribute(owner, pair.key, pair.value.scalar(row_.json(), begins), begins, pair.value.which == AnyValue::Which::kText);
     return nullptr;
   }

@@ -98,6 +98,7 @@ void OtlpRow::id(OtlpField field, std::string_view bytes, std::size_t size) {
 }
 
 std::size_t OtlpRow::open(std::string_view key, TextKind kind) {
+  member_begins_ = json_.size();
   json_.put(json_.empty() ? '{' : ',');
   json_.string(key, kind);
   json_.put(':');
@@ -111,10 +112,30 @@ void OtlpRow::attribute(OtlpOwner owner, std::string_view key, Scalar scalar, st
     scalar.text = batch_->arena.copy(json_.view().substr(begins));
   else if (!in_batch)
     scalar.text = batch_->arena.copy(scalar.text);
-  if (owner == OtlpOwner::kRecord)
-    cells_.take(node->wants, scalar);
-  else
-    keep(node->wants, scalar);
+  if (owner != OtlpOwner::kRecord) return keep(node->wants, scalar);
+  if (cells_.take_for_good(node->wants, scalar)) json_.cut(member_begins_);
+}
+
+// Its kind becomes a cell of each type that wants it without its text.
+bool OtlpRow::fits_without_text(const std::vector<Want>& wants, Scalar::Kind kind) const {
+  return std::ranges::all_of(wants, [&](const Want& want) {
+    if (want.slot >= cells_.fields().size()) return false;
+    switch (cells_.fields()[want.slot].type) {
+      case columns::Type::kString: return kind == Scalar::Kind::kText;
+      case columns::Type::kInt32:
+      case columns::Type::kInt64: return kind == Scalar::Kind::kText || kind == Scalar::Kind::kInt;
+      case columns::Type::kDouble: return kind == Scalar::Kind::kText || kind == Scalar::Kind::kInt || kind == Scalar::Kind::kDouble;
+      case columns::Type::kBool:
+      case columns::Type::kTimestamp: return kind == Scalar::Kind::kText;
+    }
+    return false;
+  });
+}
+
+bool OtlpRow::attribute_held(std::string_view key, const Scalar& scalar, bool& taken) {
+  const auto* const node = columns_.attribute(OtlpOwner::kRecord, key);
+  taken = node == nullptr || fits_without_text(node->wants, scalar.kind);
+  return node != nullptr && taken && cells_.take_for_good(node->wants, scalar);
 }
 
 std::string_view OtlpRow::close_object() {

@@ -5,7 +5,7 @@
 //   row.begin(batch, i);       row.field(…); row.attribute(OtlpOwner::kRecord, …)…; decoded = row.finish() or row.fail("why");
 //
 // What a resource or scope gives is kept for all rows behind it. An attribute's value is put to json() first, in JSON, between open() and
-// attribute(). Threads: one at a time.
+// attribute(); what a column holds of a log record's is taken away again. Threads: one at a time.
 #pragma once
 
 #include <string_view>
@@ -65,6 +65,9 @@ class OtlpRow {
   columns::Batch& batch() { return *batch_; }
   // The key of the next attribute; put its value to json() next. Returns where that begins.
   std::size_t open(std::string_view key, TextKind kind);
+  // An attribute of the log record, before open(): takes it where that needs no JSON. True: a column holds it, nothing need be put.
+  // Else `taken` says whether attribute() need not be called any more.
+  bool attribute_held(std::string_view key, const Scalar& scalar, bool& taken);
   // The attribute just put. `scalar.text` need only be set for texts; `in_batch`: it stays as long as the batch.
   void attribute(OtlpOwner owner, std::string_view key, Scalar scalar, std::size_t begins, bool in_batch);
 
@@ -74,6 +77,7 @@ class OtlpRow {
   Decoded finish_empty() { return cells_.finish(); }
 
  private:
+  bool fits_without_text(const std::vector<Want>& wants, Scalar::Kind kind) const;
   struct Hit {
     Want want;
     Scalar scalar;
@@ -91,7 +95,7 @@ class OtlpRow {
   JsonText json_;
   columns::Batch* batch_ = nullptr;
   std::vector<Hit> hits_;  // of the resource, then of the scope
-  std::size_t resource_hits_ = 0;
+  std::size_t resource_hits_ = 0, member_begins_ = 0;
   std::string_view resource_, scope_;
   const char* spoilt_resource_ = nullptr;
   const char* spoilt_scope_ = nullptr;

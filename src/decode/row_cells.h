@@ -60,6 +60,16 @@ class RowCells {
     best_[want.slot] = want.rank;
     set(want.slot, scalar);
   }
+  // As take(). True: it is the best source there can be of a column, and a cell now: nothing else need keep it.
+  bool take_for_good(const std::vector<Want>& wants, const Scalar& scalar) {
+    bool held = false;
+    for (const Want& want : wants) {
+      if (want.rank >= best_[want.slot]) continue;
+      take(want, scalar);
+      held = held || (want.rank == 0 && want.slot < ts_slot_ && batch_->declared[want.slot].valid[row_] != 0);
+    }
+    return held;
+  }
   // One of them has become a cell or the event time.
   bool holds(const std::vector<Want>& wants) const {
     return std::any_of(wants.begin(), wants.end(), [&](const Want& want) {

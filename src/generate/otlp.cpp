@@ -115,7 +115,6 @@ void OtlpWriter::add_proto(const Event& event, const EventParts& parts, std::str
   put_bytes(any, 1, parts.message);
   put_bytes(record, 5, any);
   put_text_pair(record, 6, "tenant", parts.tenant);
-  put_text_pair(record, 6, "event", event.heartbeat ? "heartbeat" : "request");
   if (!event.heartbeat) {
     any.clear();
     put_number(any, 3, static_cast<std::uint64_t>(event.status));
@@ -128,6 +127,7 @@ void OtlpWriter::add_proto(const Event& event, const EventParts& parts, std::str
     put_bytes(record, 10, id_bytes(parts.span, 0).substr(0, 8));
   }
   put_fixed64(record, 11, static_cast<std::uint64_t>(event.ts.value()) * 1000);
+  put_bytes(record, 12, event.heartbeat ? "heartbeat" : "request");
   put_bytes(out, 2, record);
 }
 
@@ -137,8 +137,8 @@ void OtlpWriter::add_json(const Event& event, const EventParts& parts, std::stri
   out += out.empty() ? "" : ",";
   out += R"({"timeUnixNano":")" + nanos + R"(","observedTimeUnixNano":")" + nanos + R"(","severityNumber":)" +
          digits(kSeverityNumbers[level]) + R"(,"severityText":")" + std::string(kSeverityTexts[level]) + R"(","body":{"stringValue":")" +
-         std::string(parts.message) + R"("},"attributes":[)" + json_text_pair("tenant", parts.tenant) + "," +
-         json_text_pair("event", event.heartbeat ? "heartbeat" : "request");
+         std::string(parts.message) + R"("},"eventName":")" + (event.heartbeat ? "heartbeat" : "request") + R"(","attributes":[)" +
+         json_text_pair("tenant", parts.tenant);
   if (!event.heartbeat) {
     out += R"(,{"key":"http.response.status_code","value":{"intValue":")" + digits(event.status) +
            R"("}},{"key":"duration_ms","value":{"doubleValue":)" + digits(static_cast<double>(parts.duration_us) / 1000) + "}}," +

@@ -252,14 +252,27 @@ def typed(value, kind):
     return int(value) if float(value).is_integer() and -2**31 <= value < 2**31 else None
 
 
+def what_no_column_holds(pairs):
+    """An attribute is held where it is the first source of a column, the first of its name, and fits."""
+    first_sources = {sources[0]: kind for kind, sources in SOURCES.values()}
+    left, seen = Pairs(), set()
+    for key, value in pairs:
+        if value is not None and key in first_sources and key not in seen:
+            seen.add(key)
+            if typed(value, first_sources[key]) is not None:
+                continue
+        left.append((key, value))
+    return left
+
+
 def expected(record):
     cells = {}
     for column, (kind, sources) in SOURCES.items():
         value = next((v for v in (find(record, s) for s in sources) if v is not None), None)
         cells[column] = None if value is None else typed(value, kind)
-    for column in ("resource", "attributes"):
-        pairs = record["attributes" if column == "attributes" else "resource_attributes"]
-        cells[column] = normal(pairs) if pairs else None
+    cells["resource"] = normal(record["resource_attributes"]) if record["resource_attributes"] else None
+    left = what_no_column_holds(record["attributes"])
+    cells["attributes"] = normal(left) if left else None
     name, version = record["scope"]
     scope = Pairs([(k, v) for k, v in (("name", name), ("version", version)) if v])
     if record["scope_attributes"]:
