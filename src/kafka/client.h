@@ -22,7 +22,7 @@ struct ClientOptions {
   std::string brokers;  // "host:port,host:port"
   // Passed to librdkafka as they are. Keys that would break "each record once" are refused. Values are never printed.
   std::map<std::string, std::string> librdkafka_options;
-  // For sasl.mechanism OAUTHBEARER; none: librdkafka's own ways (sasl.oauthbearer.…).
+  // For sasl.mechanism OAUTHBEARER.
   std::shared_ptr<TokenProvider> tokens = nullptr;
   // Of a consumer, for all partitions: what may lie fetched and not taken in, and what one answer of one broker may hold (compressed).
   std::int64_t queue_bytes = 16 << 20, fetch_bytes = 16 << 20;

@@ -2,7 +2,8 @@
 """consumers.py [--soak] [--kills N] [--seed N] [NAME…]: several `headpond ingest` on one topic of a real Kafka.
 
 kills      ingesters of one consumer group under load, killed at each failpoint of ingest (in the middle of a rebalance too) and at random, the
-           broker restarted among it, transactions aborted all along; on a directory and on S3 at the same time
+           broker restarted among it, transactions aborted all along; on a directory and on S3 at the same time, where a proxy spoils a share of the requests
+           (503, slow, connection reset, carried out and the answer lost)
 elastic    a second and a third member join and leave, partitions are added, all under load
 static     two instances; one is killed, the other names its partitions; a mistaken start is one clear line
 start      `start:` a time, and `--until-end`
@@ -16,7 +17,6 @@ import datetime
 import json
 import pathlib
 import random
-import re
 import subprocess
 import sys
 import threading
@@ -28,13 +28,14 @@ import deltalake
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import harness  # noqa: E402
-from harness import BINARY, ROOT, Up, check, headpond, oracle, wait_until  # noqa: E402
+from harness import BINARY, Up, check, headpond, oracle, wait_until  # noqa: E402
 from ingest import gap_kinds  # noqa: E402
+from s3 import S3, Proxy  # noqa: E402
 
 FAILPOINTS = ["ingest.before_data_put", "ingest.after_data_put", "ingest.after_log_put", "ingest.mid_assign", "ingest.mid_revoke"]
 PARTITIONS = 6
 LIVE_MAX = 4
-QUIET_S = 6  # without a kill another member is started: a rebalance may be what is waited for
+QUIET_S = 4  # without a kill another member is started: a rebalance may be what is waited for
 TOPOLOGY = """\
 version: 1
 name: {name}
@@ -137,11 +138,9 @@ class Fleet:
         self.hits.touch()
         self.killed = collections.Counter()
         self.live, self.surplus, self.restarted = [], 0, -1e9
-        self.schedule = FAILPOINTS * 3
-        self.schedule += [self.random.choice(FAILPOINTS + [None] * 3) for _ in range(max(3, kills - len(self.schedule)))]
-        self.schedule = self.schedule[:max(kills, len(FAILPOINTS) * 3 + 3)]
-        if None not in self.schedule:
-            self.schedule[-3:] = [None] * 3
+        self.spoilt, self.unstarted = location.startswith("s3:"), 0
+        self.schedule = FAILPOINTS * 3 + [None]
+        self.schedule += [self.random.choice(FAILPOINTS + [None] * 3) for _ in range(kills - len(self.schedule))]
         self.random.shuffle(self.schedule)
         self.total = len(self.schedule)
 
@@ -163,8 +162,9 @@ class Fleet:
             if code is None:
                 continue
             member["up"].kill()
-            if code == 3 and member["started"] < self.restarted + 5:  # it was just starting when the broker went
+            if code == 3 and (self.spoilt or member["started"] < self.restarted + 5):  # broker or store did not answer when it was starting
                 self.live.remove(member)
+                self.unstarted += 1
                 self.schedule.append(member["name"])
                 return False
             check(code == -9, f"{self.name}: a member that was to die at {member['name']} ended with {code}; see {self.topology.parent}/ingest.log")
@@ -223,6 +223,7 @@ class Restarts:
 def kills(world):
     options = world.options
     s3 = S3(world.directory / "s3")
+    proxy = Proxy(s3.endpoint, options.faults, options.seed)
     failures = []
     restarts = Restarts(world.kafka, 2)
 
@@ -237,7 +238,7 @@ def kills(world):
                 traffic.end()
                 for member in fleet.live:
                     member["up"].kill()
-            until_end(fleet.topology, env=env)
+            wait_until(lambda: headpond("ingest", "-f", fleet.topology, "--until-end", env=env, timeout=180).returncode == 0, 240, f"{name}: ingest --until-end ends with exit 0")
             return fleet, traffic
         except BaseException as error:  # noqa: BLE001
             failures.append(f"{name}: {error}")
@@ -246,7 +247,7 @@ def kills(world):
 
     results = {}
     jobs = {"on-directory": ("lake/bronze/logs", world.directory / "on-directory" / "lake" / "bronze" / "logs", options.seed, {}),
-            "on-s3": ("s3://lake/bronze/logs", world.directory / "s3" / "data" / "lake" / "bronze" / "logs", options.seed + 1, s3.env)}
+            "on-s3": ("s3://lake/bronze/logs", world.directory / "s3" / "data" / "lake" / "bronze" / "logs", options.seed + 1, {**s3.env, "AWS_ENDPOINT_URL": proxy.url})}
     threads = [threading.Thread(target=lambda n=n, j=j: results.__setitem__(n, one(n, *j)), daemon=True) for n, j in jobs.items()]
     try:
         for thread in threads:
@@ -259,27 +260,12 @@ def kills(world):
             check(len(writers(fleet.table)) > 2, f"{name}: only {len(writers(fleet.table))} ingesters have committed rows")
             check({"control", "aborted"} <= gap_kinds(fleet.table), f"{name}: gaps of kinds {gap_kinds(fleet.table)} only")
             print(f"    {len(facts(fleet.table))} versions by {len(writers(fleet.table))} writers, {traffic.aborted} transactions aborted, broker killed {restarts.count} time")
-            hold_against_topic(world, fleet.topology, name, fleet.table, fleet.env)
+            hold_against_topic(world, fleet.topology, name, fleet.table, s3.env if fleet.spoilt else {})
+        print(f"  store: {proxy.requests} requests, spoilt: " + ", ".join(f"{kind} {proxy.hits[kind]}" for kind in Proxy.KINDS) + f"; {results['on-s3'][0].unstarted} starts failed")
+        check(all(proxy.hits[kind] for kind in Proxy.KINDS), f"spoilt requests by kind: {dict(proxy.hits)}")
     finally:
+        proxy.close()
         s3.stop()
-
-
-class S3:
-    def __init__(self, directory):
-        self.directory = str(directory)
-        self.tool("install", timeout=400)
-        self.tool("start", self.directory)
-        self.tool("bucket", self.directory, "lake")
-        self.env = dict(re.findall(r"(\w+)=(\S+)", self.tool("env", self.directory)))
-
-    @staticmethod
-    def tool(*arguments, timeout=60):
-        done = subprocess.run([str(ROOT / "tools" / "s3"), *arguments], capture_output=True, text=True, timeout=timeout)
-        check(done.returncode == 0, f"tools/s3 {arguments[0]}: {done.stderr.strip()}")
-        return done.stdout
-
-    def stop(self):
-        self.tool("stop", self.directory)
 
 
 def active_writers(table, since):
@@ -425,11 +411,12 @@ ALL = {"kills": kills, "elastic": elastic, "static": static, "start": start, "cu
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--soak", action="store_true")
-    parser.add_argument("--kills", type=int, help="on each store (default 18, with --soak 110)")
+    parser.add_argument("--kills", type=int, help="on each store (default 16, with --soak 110)")
     parser.add_argument("--seed", type=int, default=12)
+    parser.add_argument("--faults", type=float, default=0.02, help="share of S3 requests that is spoilt")
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
-    options.kills = options.kills or (110 if options.soak else len(FAILPOINTS) * 3 + 3)
+    options.kills = options.kills or (110 if options.soak else len(FAILPOINTS) * 3 + 1)
     print(f"seed {options.seed}")
     with harness.Workspace() as directory, harness.Kafka(directory / "kafka") as kafka:
         world = World(directory, kafka, options)
