@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "base/time.h"
 #include "kafka/handles.h"
 
@@ -32,10 +34,12 @@ class Consumer final : public Source {
   }
 
   base::Result<void> assign(const std::vector<Assignment>& assignments) override {
-    return check(rd_kafka_assign(client_.get(), list(assignments).get()), "assign");
+    TRY_VOID(check(rd_kafka_assign(client_.get(), list(assignments).get()), "assign"));
+    return validate(assignments);
   }
   base::Result<void> add(const std::vector<Assignment>& assignments) override {
-    return check(rd_kafka_incremental_assign(client_.get(), list(assignments).get()), "assign");
+    TRY_VOID(check(rd_kafka_incremental_assign(client_.get(), list(assignments).get()), "assign"));
+    return validate(assignments);
   }
   base::Result<void> remove(base::PartitionId partition) override {
     return check(rd_kafka_incremental_unassign(client_.get(), list({{partition, base::Offset(0)}}).get()), "unassign");
@@ -149,6 +153,12 @@ class Consumer final : public Source {
       rd_kafka_topic_partition_set_leader_epoch(added, assignment.leader_epoch);
     }
     return list;
+  }
+  // An assignment alone is not held against the broker's epochs; a seek is, before anything is fetched.
+  base::Result<void> validate(std::vector<Assignment> assignments) const {
+    std::erase_if(assignments, [](const auto& assignment) { return assignment.leader_epoch < 0; });
+    if (assignments.empty()) return {};
+    return check(rd_kafka_seek_partitions(client_.get(), list(assignments).get(), 0), "seek");
   }
   base::Result<void> check(rd_kafka_resp_err_t code, const char* what) const {
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return {};

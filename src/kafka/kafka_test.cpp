@@ -120,6 +120,19 @@ TEST_F(MockKafka, RefetchStartsAtTheGivenOffset) {
   EXPECT_EQ(again.rows.front().offset, 15);
 }
 
+TEST_F(MockKafka, APositionWithItsEpochIsFetchedFrom) {
+  produce(40, 1'700'000'000'000);
+  auto source = open_source(options_, "logs", "g");
+  ASSERT_TRUE((*source)->assign({{base::PartitionId(0), base::Offset(7), 0}}));
+  Seen seen;
+  ASSERT_TRUE(until(**source, seen, [&] { return seen.rows.size() >= 13; }));
+  EXPECT_EQ(seen.rows.front().offset, 7);
+  ASSERT_TRUE((*source)->add({{base::PartitionId(1), base::Offset(5), 0}}));
+  Seen other;
+  ASSERT_TRUE(until(**source, other, [&] { return other.rows.size() >= 15; }));
+  EXPECT_EQ(other.rows.front().offset, 5);
+}
+
 TEST_F(MockKafka, AnswersLogEndsWithoutWaiting) {
   produce(10, 1'700'000'000'000);
   auto source = open_source(options_, "logs", "g");

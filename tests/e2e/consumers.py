@@ -384,7 +384,7 @@ def start(world):
 def cut(world):
     world.create("cut", 1)
     topology = world.topology("cut", "start: earliest")
-    made = headpond("generate", "-f", topology, "-n", 500)
+    made = headpond("generate", "-f", topology, "-n", 500, "--rate", 1000)  # in many batches
     check(made.returncode == 0, made.stderr)
     until_end(topology)
     world.kafka.stop("kill")
