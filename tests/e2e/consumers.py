@@ -402,7 +402,7 @@ def cut(world):
     check(anew.returncode == short.returncode and "was cut below that and written anew" in anew.stderr, f"exit {anew.returncode}: {anew.stderr}")
     rows = deltalake.DeltaTable(str(table_of(topology))).to_pyarrow_table(columns=["bytes"]).num_rows
     check(rows == 500, f"{rows} rows: something of the new log was taken")
-    print("  " + anew.stderr.strip().splitlines()[-1][:200])
+    print("  " + next(line for line in anew.stderr.splitlines() if "written anew" in line)[:200])
 
 
 ALL = {"kills": kills, "elastic": elastic, "static": static, "start": start, "cut": cut}
