@@ -205,6 +205,8 @@ base::Result<CommitResult> TableWriter::publish(std::unique_ptr<Cut> cut, const 
   TRY_VOID(alive());
   auto& taken = static_cast<StagedCut&>(*cut);
   const auto begin = world_.clock.monotonic();
+  // Most of what others did since the last commit is read here, so that little is left to read between the files and the log entry.
+  if (options_.shared) TRY_VOID(or_dead(follow()));
   TRY_VOID(or_dead(make_visible(taken.files)));
   const auto visible = world_.clock.monotonic();
   TRY(auto result, or_dead(put(taken, request)));
