@@ -103,6 +103,10 @@ base::Result<Conf> make_conf(const ClientOptions& options, Role role) {
     TRY_VOID(default_to("fetch.wait.max.ms", "100"));  // an end behind a commit marker is told after one empty fetch
   } else if (role == Role::kMember) {
     TRY_VOID(default_to("topic.metadata.refresh.interval.ms", "5000"));  // how soon the group deals out partitions that were added
+    // It fetches nothing; what slips through before its partitions are paused is small.
+    TRY_VOID(default_to("fetch.message.max.bytes", "1024"));
+    TRY_VOID(default_to("queued.min.messages", "1"));
+    TRY_VOID(default_to("queued.max.messages.kbytes", "64"));
   } else if (role == Role::kProducer) {
     TRY_VOID(default_to("linger.ms", "5"));
     TRY_VOID(default_to("batch.size", "1000000"));
