@@ -122,7 +122,7 @@ void OtlpWriter::add_proto(const Event& event, const EventParts& parts, std::str
     any.clear();
     put_fixed64(any, 4, std::bit_cast<std::uint64_t>(static_cast<double>(parts.duration_us) / 1000));
     put_pair(record, 6, "duration_ms", any);
-    put_text_pair(record, 6, "user_id", "u" + digits(parts.id % 100'000));
+    put_text_pair(record, 6, "user.id", "u" + digits(parts.id % 100'000));
     put_bytes(record, 9, id_bytes(parts.id, parts.trace_low));
     put_bytes(record, 10, id_bytes(parts.span, 0).substr(0, 8));
   }
@@ -142,7 +142,7 @@ void OtlpWriter::add_json(const Event& event, const EventParts& parts, std::stri
   if (!event.heartbeat) {
     out += R"(,{"key":"http.response.status_code","value":{"intValue":")" + digits(event.status) +
            R"("}},{"key":"duration_ms","value":{"doubleValue":)" + digits(static_cast<double>(parts.duration_us) / 1000) + "}}," +
-           json_text_pair("user_id", "u" + digits(parts.id % 100'000)) + R"(],"traceId":")" + hex(id_bytes(parts.id, parts.trace_low)) +
+           json_text_pair("user.id", "u" + digits(parts.id % 100'000)) + R"(],"traceId":")" + hex(id_bytes(parts.id, parts.trace_low)) +
            R"(","spanId":")" + hex(id_bytes(parts.span, 0)).substr(0, 16) + R"("})";
   } else {
     out += "]}";
