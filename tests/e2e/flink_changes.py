@@ -38,9 +38,10 @@ def test_rivals(s3, cluster, rng):
     fresh = cluster.submit(branch.document, 1)
     wait_until(lambda: cluster.state(fresh) == "FAILED", 60, "the second job is refused")
     check("has a checkpoint" in cluster.why(fresh) and "--new-generation" in cluster.why(fresh), "refused with: " + cluster.why(fresh))
+    before = len(cluster.log("jobmanager"))
     second = cluster.submit(branch.document, 1, cluster.savepoint(first, branch.checkpoints + "-savepoints"))
     waits = "waiting: branch p is held by flink:"
-    wait_until(lambda: waits in cluster.log("jobmanager") and cluster.checkpoints(second) >= 2, 60, "the second job waits for the lease")
+    wait_until(lambda: waits in cluster.log("jobmanager")[before:] and cluster.checkpoints(second) >= 2, 60, "the second job waits for the lease")
     feeder.until(20)
     branch.wait_for(20, cluster, first)
     twice = [version for version, objects in versions_written(branch).items() if objects > 1]
