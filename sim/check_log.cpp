@@ -89,7 +89,9 @@ void LogChecker::name(const Json& facts) {
       auto [it, fresh] = partitions_.try_emplace({source, id.get<int>()});
       if (!fresh) wrong(fmt::format("{} partition {} is named twice", source, id.get<int>()));
       if (known) it->second.clock = start;
-      if (log_of(source, id.get<int>()) == nullptr) wrong(fmt::format("{} has no partition {}", source, id.get<int>()));
+      // Between two incarnations the partitions of the next may be heard of first.
+      if (log_of(source, id.get<int>()) == nullptr && sources_.at(source) == broker_.incarnation())
+        wrong(fmt::format("{} has no partition {}", source, id.get<int>()));
     }
   }
 }

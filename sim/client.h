@@ -29,6 +29,7 @@ struct ClientWorld {
   const std::int64_t& now_us;  // true time
   const double& fault_rate;    // of a question or a session
   Plant plant;
+  const bool& calm;  // nothing holds up what is there
 };
 
 class Client final : public kafka::Source {

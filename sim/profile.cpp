@@ -17,7 +17,7 @@ Profile Profile::of(std::uint64_t seed) {
   p.start_latest = dice.chance(0.15);
   p.wild_clock = dice.chance(0.15);
   p.leader_changes = dice.chance(0.4);
-  p.truncations = p.leader_changes && dice.chance(0.25);
+  p.truncations = p.leader_changes && dice.chance(0.5);
   p.recreations = dice.chance(0.12);
   p.grows = dice.chance(0.25);
   p.retention = dice.chance(0.25);

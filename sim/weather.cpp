@@ -85,7 +85,7 @@ void Weather::elections(std::int64_t now_us) {
     } else if (now_us >= log.leader_back_us) {
       log.has_leader = true;
       auto keep = log.end();
-      if (profile_.truncations && dice_.chance(0.3)) {
+      if (profile_.truncations && dice_.chance(0.6)) {
         const auto wanted = std::max(log.start, log.end() - dice_.between(1, 8));
         while (keep > wanted && broker_.record(log.log[static_cast<std::size_t>(keep - 1)]).producer < 0) --keep;
       }

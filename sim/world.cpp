@@ -151,7 +151,7 @@ void World::drop(Process& process, std::int64_t down_us) {
 
 // A call of the process to its store: time passes, it may die, others go on, its engine too while its publisher is calling.
 void World::meet(Process& process, bool quick) {
-  pass(profile_.store_us_max > 0 ? dice_.below(profile_.store_us_max) / (quick ? 50 : 1) : 0);
+  pass(profile_.store_us_max > 0 ? dice_.below(profile_.store_us_max) / (quick ? 50 : calm_ ? 8 : 1) : 0);
   maybe_die(process, profile_.crashes / 2);
   if (quick) return;
   if (dice_.chance(profile_.interleave)) step(*processes_[static_cast<std::size_t>(dice_.below(profile_.engines))]);
@@ -187,7 +187,7 @@ void World::open(Process& process) {
   process.lake = std::make_unique<LakeView>(
       LakeWorld{lake_, dice_, trace_, now_us_, store_faults_, options_.plant, [this, &process](bool quick) { meet(process, quick); }},
       process.instance, process.dead);
-  auto client = std::make_unique<Client>(ClientWorld{broker_, dice_, trace_, now_us_, broker_faults_, options_.plant}, served,
+  auto client = std::make_unique<Client>(ClientWorld{broker_, dice_, trace_, now_us_, broker_faults_, options_.plant, calm_}, served,
                                          process.instance, process.dead);
   trace_.line(now_us_, "process {} opens as instance {}, generation {}", process.index, process.instance, generation_);
   ingest::Settings settings;

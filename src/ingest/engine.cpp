@@ -246,7 +246,9 @@ base::Result<void> TopicEngine::begin_commit() {
     if (!table_.partitions().contains(in_source(id))) request.partitions.push_back(in_source(id));
   }
   for (auto& partition : lane_->partitions()) {
-    if (std::exchange(partition.epoch_changed, false)) request.leader_epochs.emplace_back(in_source(partition.id), partition.leader_epoch);
+    // The rows of one that was lost are dropped, and with them the epoch they brought: the next owner would find an older one and stop.
+    if (std::exchange(partition.epoch_changed, false) && partition.owned)
+      request.leader_epochs.emplace_back(in_source(partition.id), partition.leader_epoch);
   }
   next_cut_ = next_cut();
   committer_->commit(std::move(request));

@@ -172,6 +172,21 @@ TEST_F(OwnersTest, TheNextOwnerGoesOnWhereTheTableIsByNow) {
   EXPECT_EQ(b_.group.published.at(0).next.value(), 7);
 }
 
+TEST_F(OwnersTest, TheEpochOfRowsThatAreDroppedIsDroppedWithThem) {
+  broker_.partitions[0].leader_epoch = 4;
+  open_member(a_, {0, 1});
+  produce(0, 2);
+  go({&a_}, 2);
+  EXPECT_EQ(state(0).leader_epoch, 4);
+  broker_.partitions[0].leader_epoch = 5;
+  produce(0, 1);
+  go({&a_}, 0.1);  // read, and not committed
+  a_.group.changes.push_back({Kind::kLost, ids({0})});
+  go({&a_}, 3);
+  EXPECT_EQ(covered(0).rows, 2);
+  EXPECT_EQ(state(0).leader_epoch, 4);
+}
+
 TEST_F(OwnersTest, WhatIsLostIsDroppedAndReadByTheNextOwner) {
   open_member(a_, {0, 1});
   go({&a_}, 1.5);
