@@ -149,20 +149,21 @@ bool Client::readable(const Record& record) const {
 void Client::fetch(int partition, Fetch& fetch, const kafka::Handler& handler) {
   const auto* log = log_of(partition);
   if (fetch.failed) return;
+  const auto queue_max = world_.calm ? 10 * kQueueMax : kQueueMax;
   const bool another = incarnation_ != world_.broker.incarnation() && world_.plant != Plant::kRecreatedHidden;
   if ((log == nullptr || another) && world_.dice.chance(0.2)) {
     fetch.failed = true;
     tell(handler, EventKind::kRefused, partition, -1, "Broker: Unknown topic id");
     return;
   }
-  if (log == nullptr || another || !log->has_leader || fetch.queue.size() >= kQueueMax || world_.now_us < fetch.slow_until_us) return;
+  if (log == nullptr || another || !log->has_leader || fetch.queue.size() >= queue_max || world_.now_us < fetch.slow_until_us) return;
   if (world_.dice.chance(kSlowFetch)) {
     fetch.slow_until_us = world_.now_us + world_.dice.below(3'000'000);
     return;
   }
   if (!check_range(partition, fetch, *log, handler)) return;
   const auto limit = std::min(log->end(), log->stable());
-  while (fetch.next < limit && fetch.queue.size() < kQueueMax) {
+  while (fetch.next < limit && fetch.queue.size() < queue_max) {
     const auto& record = world_.broker.record(log->log[static_cast<std::size_t>(fetch.next)]);
     ++fetch.next;
     fetch.epoch = record.epoch;

@@ -228,6 +228,8 @@ void World::call(Process& process) {
 void World::step(Process& process) {
   if (process.running || process.ended || now_us_ < process.resumes_us || run_.violation) return;
   if (!calm_ && !process.publishing) befall(process);
+  // Sooner or later somebody gives every process the topology with the new generation.
+  if (process.engine && process.generation < generation_ && !process.publishing && (calm_ || dice_.chance(0.05))) return drop(process, 0);
   if (now_us_ < process.resumes_us) return;
   if (!process.publishing && !process.dead && process.publisher != nullptr && !process.publisher->idle() && dice_.chance(0.4)) {
     publish(process);
