@@ -25,15 +25,17 @@ struct Tally {
     ++runs;
     found += run.violation ? 1 : 0;
     for (auto field : {&Run::versions, &Run::rows, &Run::gaps}) sum.*field += run.*field;
-    for (auto field : {&Run::opens, &Run::crashes, &Run::fences, &Run::late_writes, &Run::stops, &Run::generations, &Run::rebalances})
+    for (auto field :
+         {&Run::opens, &Run::crashes, &Run::fences, &Run::recovered, &Run::late_writes, &Run::stops, &Run::generations, &Run::rebalances})
       sum.*field += run.*field;
   }
   std::string text() const {
     return fmt::format(
-        "{} runs, {} found; {} versions, {} rows, {} gaps, {} engines opened, {} crashes, {} fenced, {} writes landed late, {} rebalances, "
+        "{} runs, {} found; {} versions, {} rows, {} gaps, {} engines opened, {} crashes, {} fenced, {} fenced and reading on, {} writes "
+        "landed late, {} rebalances, "
         "{} stops for a person, {} new generations",
-        runs, found, sum.versions, sum.rows, sum.gaps, sum.opens, sum.crashes, sum.fences, sum.late_writes, sum.rebalances, sum.stops,
-        sum.generations);
+        runs, found, sum.versions, sum.rows, sum.gaps, sum.opens, sum.crashes, sum.fences, sum.recovered, sum.late_writes, sum.rebalances,
+        sum.stops, sum.generations);
   }
 };
 

@@ -78,7 +78,8 @@ struct Process {
   std::int64_t down_us = 0;
   LazyWorker* publisher = nullptr;
   int instance = -1;
-  int generation = 0;  // as of its topology
+  std::int64_t versions = 0;  // of the table when its engine began to open
+  int generation = 0;         // as of its topology
   int failures = 0;
   std::int64_t resumes_us = 0;  // down or paused until then
 };

@@ -29,7 +29,7 @@ struct Run {
   std::int64_t trace_lines = 0;
   // What happened, so that a hunt can tell that it happens at all.
   std::int64_t versions = 0, rows = 0, gaps = 0;
-  int opens = 0, crashes = 0, fences = 0, late_writes = 0, rebalances = 0, stops = 0, generations = 0;
+  int opens = 0, crashes = 0, fences = 0, recovered = 0, late_writes = 0, rebalances = 0, stops = 0, generations = 0;
 };
 
 Run run(const RunOptions& options);

@@ -34,6 +34,7 @@ struct FakePartition {
 
 struct FakeBroker {
   std::string topic_id = "id-1";
+  std::deque<std::string> topic_ids;  // told by the next descriptions instead
   bool compacted = false, transactions = false, log_append_time = false;
   bool answers = true;  // to questions about log ends and the topic
   std::map<int, FakePartition> partitions;
@@ -58,7 +59,12 @@ class FakeSource final : public kafka::Source {
 
   base::Result<kafka::TopicInfo> describe() override {
     if (!broker_.answers) return base::fail(base::ErrorKind::kRetry, "cannot reach any Kafka broker at fake:1 within 5s; is it running?");
-    return info();
+    auto described = info();
+    if (!broker_.topic_ids.empty()) {
+      described.id = broker_.topic_ids.front();
+      broker_.topic_ids.pop_front();
+    }
+    return described;
   }
   base::Result<std::map<base::PartitionId, base::Offset>> log_starts(const std::vector<base::PartitionId>& ids) override {
     std::map<base::PartitionId, base::Offset> starts;

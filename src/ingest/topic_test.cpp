@@ -29,6 +29,16 @@ TEST_F(IngestTest, AReCreatedTopicStopsWithBothIdsAndTheMend) {
   EXPECT_FALSE(state(0).in_force);
 }
 
+TEST_F(IngestTest, ATopicReCreatedBetweenItsDescriptionAndTheTableIsNoReasonToStop) {
+  broker_.topic_id = "id-2";
+  must_open();  // another ingester, which has named the new one
+  broker_.topic_ids = {"id-1"};
+  const auto opened = open();
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().kind, base::ErrorKind::kRetry) << opened.error().message;
+  must_open();
+}
+
 TEST_F(IngestTest, ATopicReCreatedWhileRunningStops) {
   must_open();
   broker_.topic_id = "id-2";

@@ -213,6 +213,7 @@ def main():
     parser.add_argument("--only", choices=["cases", "starts", "faults", "points", "changes", "store", "latency"])
     parser.add_argument("--cases", type=int)
     parser.add_argument("--kills", type=int)
+    parser.add_argument("--process", choices=["taskmanager", "jobmanager"], help="of points: only this one's")
     parser.add_argument("--spoil", type=float, default=0.03)
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that cluster and store are stopped
@@ -232,7 +233,7 @@ def main():
             test_faults(s3, cluster, rng, options.kills or (12 if options.soak else 3))
         turn = None if options.soak or options.only else ("points", "changes")[options.seed % 2]  # without --soak one of the two
         if options.only == "points" or (options.only is None and turn != "changes"):
-            test_points(s3, cluster, rng, some=not options.soak)
+            test_points(s3, cluster, rng, some=not options.soak, process=options.process)
         if options.only == "changes" or (options.only is None and turn != "points"):
             test_rivals(s3, cluster, rng)
             test_column(s3, cluster, rng)

@@ -76,15 +76,15 @@ def process_of(point):
     return "taskmanager" if point in TASKMANAGER else "jobmanager"
 
 
-def choose(rng, some):
+def choose(rng, some, process):
     """All of them, or one of each process; those of one process behind each other, so that it is armed for the next as it starts again."""
-    both = [rng.sample(points, 1 if some else len(points)) for points in (TASKMANAGER, JOBMANAGER)]
-    rng.shuffle(both)
-    return both[0] + both[1]
+    groups = [points for points in (TASKMANAGER, JOBMANAGER) if process in (None, process_of(points[0]))]
+    rng.shuffle(groups)
+    return [point for points in groups for point in rng.sample(points, 1 if some else len(points))]
 
 
-def test_points(s3, cluster, rng, some):
-    points = choose(rng, some)
+def test_points(s3, cluster, rng, some, process=None):
+    points = choose(rng, some, process)
     seed = rng.randrange(10**9)
     case = busy_case(seed, 8 + VERSIONS_A_KILL * len(points), HOSTS)
     stream = run_cases([case], s3.data)[0]["streams"][0]

@@ -30,10 +30,11 @@ def kind_of(method, path):
 
 
 class Store(Proxy):
-    """Spoils by what is asked for, and counts by it."""
+    """Spoils by what is asked for, in turn with each kind, and counts by it."""
 
     def __init__(self, endpoint, share, seed):
         self.asked, self.spoilt, self.refusing = threading.local(), collections.Counter(), False
+        self.turns = collections.Counter()
         super().__init__(endpoint, share, seed)
 
     def serve(self, handler):
@@ -47,7 +48,8 @@ class Store(Proxy):
             if self.refusing:
                 fault = "unavailable"
             else:
-                fault = self.random.choice(self.KINDS) if self.random.random() < OFTEN.get(what, self.share) else None
+                fault = self.KINDS[self.turns[what] % len(self.KINDS)] if self.random.random() < OFTEN.get(what, self.share) else None
+                self.turns[what] += fault is not None
             if fault:
                 self.spoilt[("outage" if self.refusing else fault, what)] += 1
             return fault
