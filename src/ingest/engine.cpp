@@ -221,6 +221,9 @@ base::Result<bool> TopicEngine::work() {
   TRY_VOID(look_after_topic());
   const auto wait = std::clamp(next_cut_ - now, base::Duration(0), settings_.poll);
   TRY(const bool more, lane_->pump(wait));
+  // Whoever waits for the end must not wait for ever.
+  if (settings_.until_end && std::ranges::any_of(lane_->partitions(), [](const auto& p) { return p.owned && !p.stopped.empty(); }))
+    return base::fail(base::ErrorKind::kInvalid, lane_->last_trouble());
   if (auto outcome = committer_->take()) TRY_VOID(finish_commit(std::move(*outcome)));
   if (world_.clock.monotonic() >= next_cut_ && !committer_->committing()) {
     TRY_VOID(begin_commit());

@@ -309,6 +309,22 @@ TEST_F(OwnersTest, UntilEndReadsWhatWasThereAndThenIsFinished) {
   EXPECT_GE(covered(1).rows, 3);
 }
 
+TEST_F(OwnersTest, UntilEndDoesNotWaitForAPartitionThatHasStopped) {
+  produce(0, 3);
+  broker_.hide(0, 2);  // on a topic that cannot have gaps
+  produce(0, 2);
+  Settings settings;
+  settings.until_end = true;
+  open_ingester(a_, settings, false);
+  base::Result<bool> stepped = true;
+  for (int i = 0; i < 200 && stepped && !a_.engine->finished(); ++i) {
+    clock_.advance(base::Duration::millis(50));
+    stepped = a_.engine->step();
+  }
+  ASSERT_FALSE(stepped);
+  EXPECT_THAT(stepped.error().message, HasSubstr("offsets 3-4 are missing"));
+}
+
 TEST_F(OwnersTest, UntilEndWaitsForTheGroupToSayWhatIsOurs) {
   produce(0, 5);
   Settings settings;
