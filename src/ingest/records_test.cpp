@@ -78,5 +78,32 @@ TEST_F(RecordsTest, WithRawOfErrorsAMessageIsKeptForAnyOfItsLogRecords) {
   EXPECT_EQ(all.payload_fingerprint, bronze::payload_fingerprint(1, bad));
 }
 
+TEST_F(RecordsTest, ANewColumnIsACommitOfItsOwnAndARetypedOneIsRefused) {
+  produce(0, 1);
+  must_open();
+  must_run(1.5);
+  const auto before = steps().size();
+  const auto old = topology_.bronze.columns;
+  topology_.bronze.columns.push_back({.place = {}, .name = "added", .from = {"/a"}, .type = "double", .default_value = {}});
+  must_open();
+  const auto after = steps();
+  ASSERT_GT(after.size(), before);
+  EXPECT_TRUE(after[before].facts.batches.empty());
+  EXPECT_TRUE(after[before].facts.clocks.empty());
+  topology_.bronze.columns.front().type = "int64";
+  const auto refused = open();
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, base::ErrorKind::kInvalid);
+  EXPECT_THAT(refused.error().message, ::testing::AllOf(::testing::HasSubstr("column 'tenant' is string in the table"),
+                                                        ::testing::HasSubstr("restore the type, or give the new one another name")));
+  // One that is no longer declared stays in the table, null.
+  topology_.bronze.columns = {old.front()};
+  produce(0, 1);
+  must_open();
+  must_run(1.5);
+  EXPECT_EQ(covered(0).rows, 2);
+  EXPECT_EQ(steps().back().version.value(), static_cast<std::int64_t>(steps().size()) - 1);
+}
+
 }  // namespace
 }  // namespace headpond::ingest
