@@ -1,13 +1,29 @@
 #include "decode/otlp_row.h"
 
+#include <immintrin.h>
+
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 #include <string>
 
 namespace headpond::decode {
 namespace {
 
-constexpr char kHex[] = "0123456789abcdef";
+constexpr std::size_t kIdBytesMax = 16;
+
+// Writes 32 digits, of which twice the size of `bytes` mean something.
+void put_hex(std::string_view bytes, char* out) {
+  char padded[kIdBytesMax] = {};
+  std::memcpy(padded, bytes.data(), bytes.size());
+  const auto all = _mm_loadu_si128(reinterpret_cast<const __m128i*>(padded));
+  const auto digits = _mm_setr_epi8('0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f');
+  const auto nibble = _mm_set1_epi8(15);
+  const auto high = _mm_shuffle_epi8(digits, _mm_and_si128(_mm_srli_epi16(all, 4), nibble));
+  const auto low = _mm_shuffle_epi8(digits, _mm_and_si128(all, nibble));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_unpacklo_epi8(high, low));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out + kIdBytesMax), _mm_unpackhi_epi8(high, low));
+}
 
 }  // namespace
 
@@ -88,12 +104,8 @@ void OtlpRow::id(OtlpField field, std::string_view bytes, std::size_t size) {
   if (bytes.empty() || !wants(field)) return;
   if (bytes.size() != size) return mismatch();
   if (std::ranges::all_of(bytes, [](char c) { return c == '\0'; })) return;
-  char* const hex = batch_->arena.allocate(size * 2);
-  for (std::size_t i = 0; i < size; ++i) {
-    const auto byte = static_cast<unsigned char>(bytes[i]);
-    hex[2 * i] = kHex[byte >> 4];
-    hex[2 * i + 1] = kHex[byte & 15];
-  }
+  char* const hex = batch_->arena.allocate(kIdBytesMax * 2);
+  put_hex(bytes, hex);
   field_text(field, {hex, size * 2});
 }
 

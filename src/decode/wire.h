@@ -30,7 +30,7 @@ class WireReader {
     field_ = static_cast<std::uint32_t>(tag >> 3);
     if (tag > UINT32_MAX || field_ == 0) return broken();
     type_ = static_cast<WireType>(tag & 7);
-    return value(0) || broken();
+    return plain_value() || (type_ == WireType::kGroup && ok_ && group(field_, 1)) || broken();
   }
   bool ok() const { return ok_; }
   // The bytes have moved: what lay at `from` lies at `to`.
@@ -59,11 +59,14 @@ class WireReader {
     return false;
   }
 
-  bool varint(std::uint64_t& out) {
+  [[gnu::always_inline]] bool varint(std::uint64_t& out) {
     if (at_ < end_ && static_cast<signed char>(*at_) >= 0) [[likely]] {
       out = static_cast<unsigned char>(*at_++);
       return true;
     }
+    return long_varint(out);
+  }
+  bool long_varint(std::uint64_t& out) {
     out = 0;
     for (unsigned shift = 0; shift < 70 && at_ < end_; shift += 7) {
       const auto byte = static_cast<unsigned char>(*at_++);
@@ -84,23 +87,24 @@ class WireReader {
     return true;
   }
 
-  bool value(int depth) {
+  // False: a group, the end of one, or cut (then ok() is false).
+  [[gnu::always_inline]] bool plain_value() {
     switch (type_) {
-      case WireType::kVarint: return varint(number_);
-      case WireType::kFixed64: return fixed<std::uint64_t>();
-      case WireType::kFixed32: return fixed<std::uint32_t>();
+      case WireType::kVarint: return varint(number_) || cut();
+      case WireType::kFixed64: return fixed<std::uint64_t>() || cut();
+      case WireType::kFixed32: return fixed<std::uint32_t>() || cut();
       case WireType::kBytes: {
         std::uint64_t size = 0;
-        if (!varint(size) || size > static_cast<std::uint64_t>(end_ - at_)) return false;
+        if (!varint(size) || size > static_cast<std::uint64_t>(end_ - at_)) return cut();
         bytes_ = {at_, static_cast<std::size_t>(size)};
         at_ += size;
         return true;
       }
-      case WireType::kGroup: return group(field_, depth + 1);
-      case WireType::kGroupEnd: break;
+      default: return false;
     }
-    return false;
   }
+  bool cut() { return ok_ = false; }
+  bool value(int depth) { return plain_value() || (type_ == WireType::kGroup && ok_ && group(field_, depth + 1)); }
 
   // Up to its end tag; field() and type() are the group's again.
   bool group(std::uint32_t number, int depth) {
