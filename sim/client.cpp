@@ -93,19 +93,32 @@ base::Result<void> Client::assign(const std::vector<kafka::Assignment>& assignme
   return add(assignments);
 }
 
+// What was handed over before, and is not in the table by now, has been dropped.
 base::Result<void> Client::add(const std::vector<kafka::Assignment>& assignments) {
-  ++assignments_;
   for (const auto& assignment : assignments) {
-    // Fetched again, what lies behind is handed over anew.
     const auto partition = assignment.partition.value();
-    served_.erase(served_.lower_bound({partition, assignment.next.value()}), served_.lower_bound({partition + 1, 0}));
-    Fetch fetch;
-    fetch.epoch = assignment.leader_epoch;
-    fetch.next = assignment.next.value();
-    fetches_[partition] = std::move(fetch);
-    world_.trace.line(world_.now_us, "instance {} fetches partition {} from {}", instance_, partition, assignment.next.value());
+    served_.erase(served_.lower_bound({partition, 0}), served_.lower_bound({partition + 1, 0}));
+    begin(assignment);
   }
   return {};
+}
+
+// Only what lies behind is handed over anew.
+base::Result<void> Client::refetch(const kafka::Assignment& assignment) {
+  const auto partition = assignment.partition.value();
+  served_.erase(served_.lower_bound({partition, assignment.next.value()}), served_.lower_bound({partition + 1, 0}));
+  begin(assignment);
+  return {};
+}
+
+void Client::begin(const kafka::Assignment& assignment) {
+  ++assignments_;
+  Fetch fetch;
+  fetch.epoch = assignment.leader_epoch;
+  fetch.next = assignment.next.value();
+  fetches_[assignment.partition.value()] = std::move(fetch);
+  world_.trace.line(world_.now_us, "instance {} fetches partition {} from {}", instance_, assignment.partition.value(),
+                    assignment.next.value());
 }
 
 base::Result<void> Client::remove(PartitionId partition) {

@@ -43,7 +43,7 @@ class Client final : public kafka::Source {
   base::Result<std::map<base::PartitionId, base::Offset>> offsets_at(const std::vector<base::PartitionId>& ids, base::Micros time) override;
   base::Result<void> assign(const std::vector<kafka::Assignment>& assignments) override;
   base::Result<void> add(const std::vector<kafka::Assignment>& assignments) override;
-  base::Result<void> refetch(const kafka::Assignment& assignment) override { return add({assignment}); }
+  base::Result<void> refetch(const kafka::Assignment& assignment) override;
   base::Result<void> remove(base::PartitionId partition) override;
   std::size_t poll(base::Duration timeout, const kafka::Handler& handler) override;
   void ask_log_ends(const std::vector<base::PartitionId>& ids) override;
@@ -71,6 +71,7 @@ class Client final : public kafka::Source {
     bool lost = false, processed = false;
   };
 
+  void begin(const kafka::Assignment& assignment);
   PartitionLog* log_of(int partition) const;
   base::Result<kafka::TopicInfo> info() const;
   base::Result<void> reachable(const char* what);
