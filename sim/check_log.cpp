@@ -236,6 +236,7 @@ std::int64_t LogChecker::range(const std::string& source, const Json& range, con
     state.ahead_us = std::max(state.ahead_us, ahead);
   }
   state.rows.merge(rows);
+  state.gappy[last] = told.gaps > 0;
   state.floors[last] = state.clock.value_or(INT64_MIN);
   state.position = last;
   state.quarter = quarter;
@@ -330,8 +331,8 @@ void LogChecker::finish() {
       const auto& record = broker_.record(log.log[static_cast<std::size_t>(offset)]);
       if (!record.readable()) continue;
       const auto row = state.rows.find(offset);
-      // Where gaps may be, a position is not known to be a record's, so no epoch tells a new session that its log was cut.
-      const bool may_have_gaps = broker_.transactions || broker_.ever_compacted;
+      // Where there are gaps, a position is not known to be a record's, so no epoch tells a new session that its log was cut.
+      const bool may_have_gaps = broker_.transactions || broker_.ever_compacted || state.gappy.lower_bound(offset)->second;
       if (row != state.rows.end() && row->second != record.id && !may_have_gaps)
         return wrong(fmt::format("{} partition {} offset {}: the broker has another record there since its log was cut, and nobody stopped",
                                  source, partition, offset));

@@ -36,6 +36,7 @@ class LogChecker {
     std::int64_t ahead_us = 0;                    // how far times given by producers ran ahead of the broker, at most
     std::map<std::int64_t, RecordId> rows;        // by offset
     std::map<std::int64_t, std::int64_t> floors;  // by last offset of a range: the clock published before it
+    std::map<std::int64_t, bool> gappy;           // by last offset of a range: it has gaps
   };
   using Partitions = std::map<std::pair<std::string, int>, Partition>;
 
