@@ -54,7 +54,9 @@ def rfc3339(seconds):
 
 
 def span(seconds):
-    """1.4 s, 3 m 20 s, 9 h 40 m."""
+    """1.4 s, 3 m 20 s, 9 h 40 m; of infinity: never."""
+    if seconds == float("inf"):
+        return "never"
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes = int(seconds // 60)
