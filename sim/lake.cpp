@@ -69,13 +69,15 @@ base::Result<void> LakeView::begin(const std::string& path, bool quick) {
 }
 
 base::Result<std::string> LakeView::get(const std::string& path) {
-  TRY_VOID(begin(path, !log_written_));  // reading the log at open takes long enough as it is
+  // Catching up with the log takes long enough as it is; only its newest entry is read at leisure.
+  const auto later =
+      is_log(path) ? world_.lake.store().list(path.substr(0, path.rfind('/') + 1), path, 1) : base::Result<std::vector<env::ObjectMeta>>();
+  TRY_VOID(begin(path, later && !later->empty()));
   TRY(auto bytes, world_.lake.store().get(path));
   if (!is_log(path)) return bytes;
   if (world_.plant == Plant::kLostReplyIsLoss && path == lost_reply_) return without_batches(bytes);
   if (!log_written_ && (world_.plant == Plant::kResumedLow || world_.plant == Plant::kResumedHigh)) {
     // The newest version with rows, as it is being read at open.
-    const auto later = world_.lake.store().list(path.substr(0, path.rfind('/') + 1), path);
     if (later && later->empty()) return shifted_positions(bytes, world_.plant == Plant::kResumedLow ? -1 : 1);
   }
   return bytes;
