@@ -10,6 +10,8 @@ constexpr int kVersionsPerStep = 256;
 // A nightly branch has no hurry to learn of a version, nor to tell how far it is.
 constexpr auto kPollInterval = base::Duration::seconds(1), kPublishInterval = base::Duration::seconds(1);
 constexpr auto kRemotePublishInterval = base::Duration::seconds(10);
+// `bill run` may close a day beside this engine.
+constexpr auto kLookInterval = base::Duration::seconds(10);
 
 }  // namespace
 
@@ -25,12 +27,19 @@ Engine::Engine(Settings settings, World world, base::Cron schedule)
 base::Result<std::unique_ptr<Engine>> Engine::open(Settings settings, World world) {
   TRY(const auto schedule, base::Cron::parse(settings.schedule));
   std::unique_ptr<Engine> engine(new Engine(std::move(settings), std::move(world), schedule));
-  TRY(const auto certified, certified_days(engine->world_, engine->settings_));
-  if (!certified.empty()) {
-    engine->last_closed_day_ = certified.back();
-    engine->bronze_.book.forget_before(certified.back() + base::kDay);
-  }
+  TRY_VOID(engine->look_for_bills());
   return engine;
+}
+
+base::Result<void> Engine::look_for_bills() {
+  const auto now = world_.clock.monotonic();
+  if (looked_at_ && now - *looked_at_ < kLookInterval) return {};
+  TRY(const auto certified, certified_days(world_, settings_));
+  looked_at_ = now;
+  if (certified.empty() || (last_closed_day_ && certified.back() <= *last_closed_day_)) return {};
+  last_closed_day_ = certified.back();
+  bronze_.book.forget_before(certified.back() + base::kDay);
+  return {};
 }
 
 base::Result<std::unique_ptr<Engine>> Engine::open(const spec::Topology& topology, const spec::Branch& branch, spec::PriceBook prices,
@@ -41,6 +50,7 @@ base::Result<std::unique_ptr<Engine>> Engine::open(const spec::Topology& topolog
 base::Result<bool> Engine::step() {
   TRY(const bool read, read_log());
   if (read) return true;
+  TRY_VOID(look_for_bills());
   TRY(const bool closed, close_if_due());
   TRY_VOID(publish(closed));
   return closed;

@@ -44,6 +44,7 @@ class Engine {
   Engine(Settings settings, World world, base::Cron schedule);
 
   base::Result<bool> read_log();
+  base::Result<void> look_for_bills();
   base::Result<bool> close_if_due();
   base::Result<void> publish(bool at_once);
   void note_state(const std::optional<base::Micros>& next);
@@ -55,7 +56,7 @@ class Engine {
   std::unique_ptr<bronze::Tail> tail_;
   LoadedBook bronze_;
   std::optional<base::Micros> last_closed_day_;
-  std::optional<base::Duration> polled_at_, published_at_;  // monotonic
+  std::optional<base::Duration> polled_at_, published_at_, looked_at_;  // monotonic
 
   std::atomic<bool> interrupted_{false};
   mutable std::mutex mutex_;

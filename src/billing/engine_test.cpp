@@ -85,6 +85,20 @@ TEST(BillingEngine, WaitsForABronzeThatDoesNotExistYet) {
   EXPECT_EQ(engine->status().complete_until, day("2026-11-25"));
 }
 
+TEST(BillingEngine, ADayBilledByHandBeforeItsNightCountsAsDone) {
+  TestLake lake;
+  lake.fill_two_days();
+  lake.clock.set(at("2026-11-25T01:00:00Z"));  // an hour before the 24th's night
+  const auto engine = open(lake);
+  settle(*engine, lake);
+  EXPECT_EQ(engine->status().complete_until, day("2026-11-24"));
+  ASSERT_TRUE(run_day(lake.settings, lake.world(), day("2026-11-24"), false));
+  lake.clock.advance(base::Duration::seconds(10));
+  settle(*engine, lake);
+  EXPECT_EQ(engine->status().complete_until, day("2026-11-25"));
+  EXPECT_EQ(engine->status().figures.at("days_open"), 0);
+}
+
 TEST(BillingEngine, PublishesHowFarItIs) {
   TestLake lake;
   lake.fill_two_days();
