@@ -2,6 +2,7 @@
 
 #include "base/time.h"
 #include "bronze/tail.h"
+#include "delta/json.h"
 
 namespace headpond::bronze {
 namespace {
@@ -26,7 +27,7 @@ base::Result<DataFile> data_file(const delta::AddFile& add) {
   if (day == add.partition_values.end() || !day->second || !base::parse_day(*day->second)) return corrupt("no ingest_date");
   file.ingest_date = *day->second;
   try {
-    const auto stats = nlohmann::json::parse(add.stats);
+    const auto stats = delta::parse_json<nlohmann::json>(add.stats);
     file.rows = stats.at("numRecords").get<std::int64_t>();
     const auto &least = stats.at("minValues"), &greatest = stats.at("maxValues");
     file.ts_min = time_of(least, "ts");

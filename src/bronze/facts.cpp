@@ -4,6 +4,8 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "delta/json.h"
+
 namespace headpond::bronze {
 namespace {
 
@@ -140,7 +142,7 @@ base::Result<CommitFacts> parse_facts(std::string_view text, std::string_view na
                       std::string(name) + ": commitInfo.headpond cannot be read (" + why + "); restore this log entry from a copy");
   };
   try {
-    const auto object = json::parse(text);
+    const auto object = delta::parse_json<json>(text);
     if (!object.is_object()) return corrupt("not an object");
     const int format = object.at("format").get<int>();
     if (format > kFormat) {

@@ -89,7 +89,12 @@ void JsonText::real(double value) {
   if (std::isnan(value)) return put("\"NaN\"");
   if (std::isinf(value)) return put(value > 0 ? "\"Infinity\"" : "\"-Infinity\"");
   reserve(kNumberMax);
-  used_ = static_cast<std::size_t>(std::to_chars(data_.get() + used_, data_.get() + capacity_, value).ptr - data_.get());
+  // From 2^53 on with an exponent: without one it would be taken for an integer, and for one that is out of range.
+  constexpr double kIntegers = 9007199254740992.0;
+  char *const begin = data_.get() + used_, *const end = data_.get() + capacity_;
+  const auto written =
+      std::abs(value) < kIntegers ? std::to_chars(begin, end, value) : std::to_chars(begin, end, value, std::chars_format::scientific);
+  used_ = static_cast<std::size_t>(written.ptr - data_.get());
 }
 
 }  // namespace headpond::decode

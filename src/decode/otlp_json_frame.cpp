@@ -19,12 +19,18 @@ simdjson::error_code each_member(od::object& object, Take take) {
   }
   return simdjson::SUCCESS;
 }
+// Of a value that begins like null: whether it is. (is_null()'s own result throws where the text is neither.)
+simdjson::error_code null(od::value value) {
+  bool is_null = false;
+  if (const auto error = value.is_null().get(is_null); error != simdjson::SUCCESS) return error;
+  return is_null ? simdjson::SUCCESS : simdjson::N_ATOM_ERROR;
+}
 // Calls `take(object)` for each object of a list; null is an empty one.
 template <class Take>
 simdjson::error_code each_object(od::value value, Take take) {
   od::json_type type;
   if (const auto error = value.type().get(type); error != simdjson::SUCCESS) return error;
-  if (type == od::json_type::null) return value.is_null() ? simdjson::SUCCESS : simdjson::N_ATOM_ERROR;
+  if (type == od::json_type::null) return null(value);
   od::array array;
   if (const auto error = value.get_array().get(array); error != simdjson::SUCCESS) return error;
   for (auto result : array) {
@@ -37,7 +43,7 @@ simdjson::error_code each_object(od::value value, Take take) {
 simdjson::error_code raw(od::value value, std::string_view& json) {
   od::json_type type;
   if (const auto error = value.type().get(type); error != simdjson::SUCCESS) return error;
-  if (type == od::json_type::null) return value.is_null() ? simdjson::SUCCESS : simdjson::N_ATOM_ERROR;
+  if (type == od::json_type::null) return null(value);
   od::object object;
   if (const auto error = value.get_object().get(object); error != simdjson::SUCCESS) return error;
   return object.raw_json().get(json);

@@ -91,7 +91,9 @@ TEST_F(OtlpJson, WhatIsNoMessageIsOneRowWithAnError) {
   for (std::size_t size = 0; size < whole.size(); ++size) EXPECT_TRUE(decode(whole.substr(0, size)).malformed) << size;
   for (const std::string& bad :
        {std::string("[]"), whole + "x", std::string(R"({"resourceLogs":{}})"), std::string(R"({"resourceLogs":[1]})"),
-        std::string(R"({"resourceLogs":[{"scopeLogs":[{"logRecords":7}]}]})"), std::string("{\"x\":\"\xff\"}")}) {
+        std::string(R"({"resourceLogs":[{"scopeLogs":[{"logRecords":7}]}]})"), std::string("{\"x\":\"\xff\"}"),
+        std::string(R"({"resourceLogs":n})"), std::string(R"({"resourceLogs":[{"resource":nul}]})"),
+        std::string(R"({"resourceLogs":[{"scopeLogs":[{"logRecords":n  []}]}]})")}) {
     EXPECT_TRUE(decode(bad).malformed) << bad;
     EXPECT_EQ(batch_->rows(), 1u) << bad;
     EXPECT_NE(error(), "") << bad;
@@ -131,6 +133,14 @@ TEST_F(OtlpJson, ValuesThatDoNotFitAreNullAndCounted) {
             2);
   EXPECT_EQ(cell("attributes"), R"({"ratio":"NaN","ok":"x"})");
   EXPECT_EQ(decode(message(R"({"severityNumber":null,"attributes":null,"body":null,"traceId":""})")).mismatches, 0);
+}
+
+TEST_F(OtlpJson, ALargeDoubleIsNotWrittenAsAnInteger) {
+  EXPECT_FALSE(
+      decode(message(
+                 R"({"attributes":[{"key":"l","value":{"doubleValue":-4.1505174165846491136e19}},{"key":"m","value":{"doubleValue":3}}]})"))
+          .malformed);
+  EXPECT_EQ(cell("attributes"), R"({"l":-4.150517416584649e+19,"m":3})");
 }
 
 TEST_F(OtlpJson, AMessageOfMoreRecordsThanABatchGoesOnInTheNext) {

@@ -1,6 +1,7 @@
 // The JSON of single actions, both ways.
 #include <nlohmann/json.hpp>
 
+#include "delta/json.h"
 #include "delta/log.h"
 
 namespace headpond::delta {
@@ -204,7 +205,7 @@ base::Result<Commit> parse(std::string_view text, std::string_view name) {
     ++line_number;
     if (line.find_first_not_of(" \r\t") == std::string_view::npos) continue;
     try {
-      parse_action(Json::parse(line), commit);
+      parse_action(parse_json<Json>(line), commit);
     } catch (const std::exception& e) {
       return base::fail(base::ErrorKind::kCorrupt, std::string(name) + ":" + std::to_string(line_number) + ": not a Delta log action (" +
                                                        e.what() + "); restore the file from a backup");

@@ -71,6 +71,15 @@ TEST(DeltaCommit, BrokenLineIsCorruptAndNamesItsPlace) {
   EXPECT_NE(result.error().message.find("t/_delta_log/3.json:2:"), std::string::npos) << result.error().message;
 }
 
+TEST(DeltaCommit, ANumberBeyond64BitsIsCorrupt) {
+  for (const std::string number : {"1e400", "-1e19", "166666666666666666666666666", "9223372036854775808.0"}) {
+    const auto result = parse("{\"commitInfo\":{\"timestamp\":" + number + "}}", "0.json");
+    ASSERT_FALSE(result) << number;
+    EXPECT_EQ(result.error().kind, ErrorKind::kCorrupt);
+  }
+  EXPECT_TRUE(parse("{\"commitInfo\":{\"timestamp\":9223372036854775807,\"more\":0.5}}", "0.json"));
+}
+
 class DeltaTableTest : public testing::Test {
  protected:
   env::MemoryStore memory_;
