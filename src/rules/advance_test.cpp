@@ -241,6 +241,27 @@ TEST(Advance, ARuleSeesAKeyFromItsFirstOwnRowOn) {
   EXPECT_EQ(key.settle(160), "firing#1@141 since 141 value 0 R0");
 }
 
+TEST(Advance, AMissedRowBehindEveryWindowBringsNoKey) {
+  Key key(fold_of({{.expr = "count()[10s] < 1"}}));
+  EXPECT_EQ(key.settle(130), "");
+  key.rows(100, 1);
+  EXPECT_EQ(key.settle(140), "");
+  EXPECT_EQ(key.missed(), 1);
+  EXPECT_TRUE(key.state().empty());
+  key.rows(135, 1);  // missed as well, but the window reaches it
+  EXPECT_EQ(key.settle(160), "firing#1@146 since 146 value 0");
+}
+
+TEST(Advance, PresenceOlderThanARulesOwnSeenWithinBringsNoKeyWhateverOtherRulesExpect) {
+  const Options own = {.expr = "absent()[10s] or count()[10s] < 1", .seen_within_s = 30};
+  Key alone(fold_of({own}));
+  alone.presence(50, 100);
+  EXPECT_EQ(alone.settle(130), "");
+  Key shared(fold_of({own, {.expr = "absent()[10s]", .seen_within_s = 300}}));
+  shared.presence(50, 100);
+  EXPECT_EQ(shared.settle(130), "firing#1@101 since 101 value 51 R1");
+}
+
 TEST(Advance, SeqOutlivesCountersAndExpiry) {
   Key key(fold_of({{}}));
   key.rows(100, 3);

@@ -17,11 +17,14 @@ double View::count(const Counter& counter, std::size_t ring) const {
   return static_cast<double>(total);
 }
 
+bool View::expected(const Counter& counter) const {
+  const std::int64_t last = state_.last[static_cast<std::size_t>(counter.measure)];
+  return last != kNever && last * fold_.interval.value() >= at_ - counter.seen_within.value();
+}
+
 bool View::absent(const Counter& counter) const {
   const std::int64_t last = state_.last[static_cast<std::size_t>(counter.measure)];
-  if (last == kNever) return false;
-  const std::int64_t seen = last * fold_.interval.value();
-  return seen < at_ - counter.window.value() && seen >= at_ - counter.seen_within.value();
+  return expected(counter) && last * fold_.interval.value() < at_ - counter.window.value();
 }
 
 std::optional<double> View::number(const Expression& e) const {
@@ -66,9 +69,8 @@ std::optional<double> View::value(const Expression& e) const {
     case Expression::Kind::kOr: return value(e.children[condition(e.children[0]) || !condition(e.children[1]) ? 0 : 1]);
     case Expression::Kind::kAbsent: {
       const auto& counter = fold_.counters[static_cast<std::size_t>(e.counter)];
+      if (!expected(counter)) return std::nullopt;
       const std::int64_t last = state_.last[static_cast<std::size_t>(counter.measure)];
-      const bool expected = last != kNever && last * fold_.interval.value() >= at_ - counter.seen_within.value();
-      if (!expected) return std::nullopt;
       return static_cast<double>(at_ - last * fold_.interval.value()) / 1e6;
     }
     default: return number(e);
@@ -86,9 +88,8 @@ bool View::blind(const Rule& rule) const {
 bool View::has_rows(const Rule& rule) const {
   for (const int c : rule.counters) {
     const auto& counter = fold_.counters[static_cast<std::size_t>(c)];
-    const auto measure = static_cast<std::size_t>(counter.measure);
-    const bool presence = fold_.measures[measure].kind == Measure::Kind::kPresence;
-    if (presence ? state_.last[measure] != kNever : count(counter, static_cast<std::size_t>(c)) > 0) return true;
+    const bool presence = fold_.measures[static_cast<std::size_t>(counter.measure)].kind == Measure::Kind::kPresence;
+    if (presence ? expected(counter) : count(counter, static_cast<std::size_t>(c)) > 0) return true;
   }
   return false;
 }

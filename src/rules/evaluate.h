@@ -20,12 +20,13 @@ class View {
   std::optional<double> value(const Expression& e) const;
   // A counter has not yet seen its whole window: the rule has no verdict.
   bool blind(const Rule& rule) const;
-  // Rows that the rule counts are in one of its windows, or its presence is remembered.
+  // Rows that the rule counts are in one of its windows, or its presence is not older than its own seen_within.
   bool has_rows(const Rule& rule) const;
 
  private:
   std::optional<double> number(const Expression& e) const;
   double count(const Counter& counter, std::size_t ring) const;
+  bool expected(const Counter& counter) const;  // presence not older than seen_within
   bool absent(const Counter& counter) const;
 
   const FoldGroup& fold_;

@@ -74,10 +74,6 @@ class FastRule(pager_oracle.Rule):
         times = self.index(rows).times[self.atoms.index(e)]
         return bisect.bisect_left(times, t) - bisect.bisect_left(times, (t - window) // coarse * coarse)
 
-    def exists(self, rows, t):
-        found = self.index(rows)
-        return any(times and times[0] < t for times in found.times.values()) or any(p and p[0][0] < t for p in found.presence.values())
-
 
 def read_versions(table):
     """Bronze, version by version: rows of its files, clocks and stalled partitions of its commit."""
