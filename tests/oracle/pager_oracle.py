@@ -408,12 +408,16 @@ FIELDS = ("kind", "boundary", "began_at", "value")
 
 
 def by_identity(transitions, problems, where):
-    """Settled fields by identity, and identities announced (with the version); the same identity must never come with other fields."""
+    """Settled fields by identity, and identities announced (with the first version that says so: what is open at a claim is said again); the same identity must
+    never come with other fields."""
     settled, announced = {}, {}
     for t in transitions:
         identity = (t["rule"], t["key"], t["seq"])
         if t["announced"]:
-            announced[identity] = (t["version"], t["boundary"])
+            version, boundary = announced.get(identity, (t["version"], t["boundary"]))
+            if boundary != t["boundary"]:
+                problems.append("%s: %s was announced for %s and for %s" % (where, identity, boundary, t["boundary"]))
+            announced[identity] = (min(version, t["version"]), t["boundary"])
             continue
         fields = tuple(t[f] for f in FIELDS)
         if settled.setdefault(identity, fields) != fields:
