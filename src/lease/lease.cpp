@@ -51,13 +51,17 @@ base::Result<Lease::Seen> Lease::read(std::int64_t number) const {
 }
 
 base::Result<std::optional<Lease::Seen>> Lease::newest() const {
-  TRY(const auto listed, objects_.list(options_.root + "/"));
-  if (listed.empty()) return std::nullopt;
-  const auto& path = listed.back().path;
-  std::int64_t number = 0;
-  std::from_chars(path.data() + options_.root.size() + 1, path.data() + path.size(), number);
-  TRY(auto seen, read(number));
-  return seen;
+  while (true) {
+    TRY(const auto listed, objects_.list(options_.root + "/"));
+    if (listed.empty()) return std::nullopt;
+    const auto& path = listed.back().path;
+    std::int64_t number = 0;
+    std::from_chars(path.data() + options_.root.size() + 1, path.data() + path.size(), number);
+    auto seen = read(number);
+    if (!seen && seen.error().kind == ErrorKind::kNotFound) continue;  // renewed twice since it was listed
+    if (!seen) return std::unexpected(seen.error());
+    return *seen;
+  }
 }
 
 base::Result<bool> Lease::put_next(bool released) {

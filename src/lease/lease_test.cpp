@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <optional>
 #include <utility>
 
@@ -66,7 +67,7 @@ TEST_F(LeaseTest, AHolderThatSleptThroughTakeoversIsFencedThoughItsNumberIsFree)
 }
 
 // Answers the next put_if_absent with `says`; `lands` tells whether it is carried out nevertheless. A get that follows may fail too.
-class BusyStore final : public env::ObjectStore {
+class BusyStore : public env::ObjectStore {
  public:
   explicit BusyStore(env::ObjectStore& inner) : inner_(inner) {}
   std::optional<ErrorKind> says;
@@ -129,6 +130,35 @@ TEST_F(LeaseTest, ALostReplyIsStillOurs) {
   store_.fail_at(1, env::Fault::kLostReply);
   EXPECT_TRUE(a.acquire().value());
   EXPECT_EQ(a.remaining(), Duration::seconds(3));
+}
+
+// The listing is older than what is read behind it: the holder renews twice in between.
+class OldListing final : public BusyStore {
+ public:
+  using BusyStore::BusyStore;
+  std::function<void()> then;
+
+  base::Result<std::vector<env::ObjectMeta>> list(const std::string& prefix, const std::string& after, std::size_t limit) override {
+    auto listed = BusyStore::list(prefix, after, limit);
+    if (auto now = std::exchange(then, nullptr)) now();
+    return listed;
+  }
+};
+
+TEST_F(LeaseTest, ALeaseThatIsRenewedTwiceBehindAListingIsListedAgain) {
+  Lease a = make("a");
+  ASSERT_TRUE(*a.acquire());
+  OldListing old(memory_);
+  Lease b(old, clock_, random_, {.root = "l", .holder = "b"});
+  old.then = [&] {
+    for (int i = 0; i < 2; ++i) {
+      clock_.advance(Duration::seconds(2));
+      ASSERT_TRUE(a.keep());
+    }
+  };
+  const auto mine = b.acquire();
+  ASSERT_TRUE(mine) << mine.error().message;
+  EXPECT_FALSE(*mine);
 }
 
 }  // namespace

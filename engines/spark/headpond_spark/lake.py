@@ -84,14 +84,14 @@ class HadoopObjects:
     def get(self, path):
         try:
             stream = self.files.open(self._at(path))
-        except Exception as error:
+            try:
+                return self.jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8")
+            finally:
+                stream.close()
+        except Exception as error:  # an object removed since open() is missed at the first read
             if "FileNotFoundException" in str(error):
                 raise Missing(path) from None
             raise
-        try:
-            return self.jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8")
-        finally:
-            stream.close()
 
     def list(self, folder, after=""):
         try:

@@ -4,6 +4,8 @@ import threading
 import time
 import uuid
 
+from .lake import Missing
+
 LEASE_S, GRACE_S = 15.0, 5.0
 
 
@@ -25,7 +27,10 @@ class Lease:
         deadline, seen, since = time.monotonic() + wait_s, None, time.monotonic()
         while True:
             names = self.objects.list(self.root)
-            newest = json.loads(self.objects.get(f"{self.root}/{names[-1]}")) if names else None
+            try:
+                newest = json.loads(self.objects.get(f"{self.root}/{names[-1]}")) if names else None
+            except Missing:  # renewed twice since it was listed
+                continue
             if newest and newest["format"] > 1:
                 raise Fenced(f"{self.root}/{names[-1]}: written by a newer headpond; install that one")
             if names and names[-1] != seen:

@@ -55,11 +55,15 @@ public final class Lease {
   }
 
   private Optional<Seen> newest() throws IOException {
-    List<String> listed = store.list(root + "/", "", Integer.MAX_VALUE);
-    if (listed.isEmpty()) return Optional.empty();
-    String path = listed.get(listed.size() - 1);
-    String text = store.text(path).orElseThrow(() -> new IOException(path + " was just removed"));
-    JsonNode json = Json.parse(text, path);
+    String path;
+    Optional<String> text;
+    do { // one that is gone was renewed twice since it was listed
+      List<String> listed = store.list(root + "/", "", Integer.MAX_VALUE);
+      if (listed.isEmpty()) return Optional.empty();
+      path = listed.get(listed.size() - 1);
+      text = store.text(path);
+    } while (text.isEmpty());
+    JsonNode json = Json.parse(text.get(), path);
     if (json.path("format").asInt() != FORMAT) throw new IllegalArgumentException(path + " is not a lease of format " + FORMAT + "; install the headpond that wrote it");
     long n = Long.parseLong(path.substring(root.length() + 1, path.length() - ".json".length()));
     return Optional.of(

@@ -136,6 +136,31 @@ class LeaseTest {
     assertTrue(a.held());
   }
 
+  @Test
+  void aLeaseThatIsRenewedTwiceBehindAListingIsListedAgain() throws Exception {
+    Lease a = lease("flink:a");
+    assertTrue(a.acquire());
+    int[] listings = {0};
+    Lease b = new Lease(new Forwarding(new DirectoryStore(directory)) {
+      @Override
+      public List<String> list(String prefix, String after, int max) throws IOException {
+        List<String> listed = super.list(prefix, after, max);
+        for (int i = 0; i < 2 && listings[0] == 0; ++i) {
+          now += 5 * SECOND;
+          try {
+            a.keep();
+          } catch (Lease.Fenced e) {
+            throw new IOException(e);
+          }
+        }
+        ++listings[0];
+        return listed;
+      }
+    }, "l", "flink:b", () -> now);
+    assertFalse(b.acquire());
+    assertEquals(2, listings[0]);
+  }
+
   /** A store that another stands behind. */
   private abstract static class Forwarding implements ObjectStore {
     private final ObjectStore behind;
