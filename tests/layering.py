@@ -17,7 +17,7 @@ SEES = {
     "decode": LOW | {"columns"},
     "kafka": LOW,
     "lease": LOW | {"env"},
-    "delta": LOW | {"env"},
+    "delta": LOW | {"env", "sql"},
     "bronze": LOW | {"env", "columns", "delta"},
     "sql": LOW | {"env"},
     "state": LOW | {"env"},

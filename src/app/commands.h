@@ -59,6 +59,11 @@ struct BillCommand {
   bool provisional = false, deep = false;
 };
 
+struct MaintainCommand {
+  CommonOptions common;
+  bool checkpoint = false;  // write one, whether or not it is due
+};
+
 struct DemoCommand {
   std::string directory;  // empty: a fresh one in the temporary directory
   std::string listen = "127.0.0.1:0";
@@ -73,6 +78,7 @@ int run_generate(const GenerateCommand& command);
 int run_up(const UpCommand& command);
 int run_deploy(const DeployCommand& command);
 int run_status(const CommonOptions& options);
+int run_maintain(const MaintainCommand& command);
 int run_audit(const CommonOptions& options, bool deep);
 int run_sql(const CommonOptions& options, const std::string& query);
 int run_rules_check(const CommonOptions& options, const std::vector<std::string>& files);

@@ -130,6 +130,7 @@ int main(int argc, char** argv) {
   BillCommand bill;
   DeployCommand deploy;
   DemoCommand demo;
+  MaintainCommand keep;
   bool write = false, deep = false;
   std::string query;
   std::vector<std::string> files;
@@ -149,6 +150,10 @@ int main(int argc, char** argv) {
   status->callback([&] { code = run_status(common); });
   add_generate(app, generate, code);
   add_bill(app, bill, code);
+  auto* maintain = app.add_subcommand("maintain", "keep bronze's log small: checkpoint, ledger, clean-up, once");
+  add_common(maintain, keep.common);
+  maintain->add_flag("--checkpoint", keep.checkpoint, "write a checkpoint now, whether or not one is due");
+  maintain->callback([&] { code = run_maintain(keep); });
   auto* audit = app.add_subcommand("audit", "prove that each offset is in bronze once");
   add_common(audit, common);
   audit->add_flag("--deep", deep, "from the rows, not only the log");

@@ -1,7 +1,6 @@
 #include "bronze/audit.h"
 
 #include <algorithm>
-#include <charconv>
 #include <set>
 
 #include "base/time.h"
@@ -14,15 +13,6 @@ namespace {
 
 std::string at_version(base::Version version) {
   return "version " + std::to_string(version.value());
-}
-
-std::optional<base::Version> version_of(const std::string& path) {
-  const auto name = path.substr(path.rfind('/') + 1);
-  if (name.size() != 25 || !name.ends_with(".json")) return std::nullopt;
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + 20, number);
-  if (error != std::errc{} || end != name.data() + 20) return std::nullopt;
-  return base::Version(number);
 }
 
 // Follows the chain like a Tail does, but goes on behind what it finds.
@@ -68,7 +58,7 @@ base::Result<AuditReport> Auditor::run() {
   TRY(const auto objects, store_.list(table_.path("_delta_log/")));
   std::set<base::Version> versions;
   for (const auto& object : objects)
-    if (const auto version = version_of(object.path)) versions.insert(*version);
+    if (const auto version = delta::log_version(object.path)) versions.insert(*version);
   if (versions.empty()) return base::fail(base::ErrorKind::kNotFound, "no bronze table at " + place_of(table_) + "; nothing to audit");
   auto next = base::Version(0);
   for (const auto version : versions) {

@@ -4,6 +4,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "bronze/facts_json.h"
 #include "delta/json.h"
 
 namespace headpond::bronze {
@@ -11,27 +12,6 @@ namespace {
 
 using nlohmann::json;
 using Written = nlohmann::ordered_json;  // keeps the order in which a person wants to read it
-
-Written by_source(const std::vector<base::SourcePartition>& partitions) {
-  Written out = Written::object();
-  for (const auto& p : partitions) out[p.source].push_back(p.partition.value());
-  return out;
-}
-
-Written to_value(const Range& r) {
-  return Written::array({r.partition.value(), r.quarter, r.first.value(), r.last.value(), r.rows, r.bytes, r.errors, r.gaps,
-                         fingerprint_text(r.fingerprint), fingerprint_text(r.payload_fingerprint)});
-}
-
-Written to_value(const WriterBatch& batch) {
-  Written ranges = Written::array(), seconds = Written::array();
-  for (const auto& r : batch.ranges) ranges.push_back(to_value(r));
-  for (const auto& s : batch.seconds) seconds.push_back({s.second, s.rows});
-  Written out = {{"txnId", batch.txn_id}, {"writer", batch.writer}, {"source", batch.source},
-                 {"files", batch.files},  {"ranges", ranges},       {"seconds", seconds}};
-  if (!batch.gap_kinds.empty()) out["gap_kinds"] = batch.gap_kinds;
-  return out;
-}
 
 std::uint64_t fingerprint_of(const json& value) {
   const auto& text = value.get_ref<const std::string&>();
@@ -46,8 +26,15 @@ void require(const json& value, std::size_t size, const char* what) {
   if (!value.is_array() || value.size() != size) throw json::other_error::create(502, std::string(what) + " has another shape", &value);
 }
 
+}  // namespace
+
+Written to_value(const Range& r) {
+  return Written::array({r.partition.value(), r.quarter, r.first.value(), r.last.value(), r.rows, r.bytes, r.errors, r.gaps,
+                         fingerprint_text(r.fingerprint), fingerprint_text(r.payload_fingerprint)});
+}
+
 Range range_of(const json& value) {
-  require(value, 10, "a range");
+  if (!value.is_array() || value.size() < kRangeFields) throw json::other_error::create(502, "a range has another shape", &value);
   Range r;
   r.partition = base::PartitionId(value[0].get<std::int32_t>());
   r.quarter = value[1].get<std::int64_t>();
@@ -62,13 +49,34 @@ Range range_of(const json& value) {
   return r;
 }
 
+namespace {
+
+Written by_source(const std::vector<base::SourcePartition>& partitions) {
+  Written out = Written::object();
+  for (const auto& p : partitions) out[p.source].push_back(p.partition.value());
+  return out;
+}
+
+Written to_value(const WriterBatch& batch) {
+  Written ranges = Written::array(), seconds = Written::array();
+  for (const auto& r : batch.ranges) ranges.push_back(to_value(r));
+  for (const auto& s : batch.seconds) seconds.push_back({s.second, s.rows});
+  Written out = {{"txnId", batch.txn_id}, {"writer", batch.writer}, {"source", batch.source},
+                 {"files", batch.files},  {"ranges", ranges},       {"seconds", seconds}};
+  if (!batch.gap_kinds.empty()) out["gap_kinds"] = batch.gap_kinds;
+  return out;
+}
+
 WriterBatch batch_of(const json& value) {
   WriterBatch batch;
   batch.txn_id = value.at("txnId").get<std::string>();
   batch.writer = value.at("writer").get<std::string>();
   batch.source = value.at("source").get<std::string>();
   batch.files = value.at("files").get<std::vector<std::string>>();
-  for (const auto& r : value.at("ranges")) batch.ranges.push_back(range_of(r));
+  for (const auto& r : value.at("ranges")) {
+    require(r, kRangeFields, "a range");
+    batch.ranges.push_back(range_of(r));
+  }
   for (const auto& s : value.at("seconds")) {
     require(s, 2, "a second");
     batch.seconds.push_back({s[0].get<std::int64_t>(), s[1].get<std::int64_t>()});

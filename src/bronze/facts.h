@@ -87,11 +87,13 @@ base::Result<CommitFacts> parse_facts(std::string_view json, std::string_view na
 // One partition's state of affairs at a version.
 struct PartitionState {
   bool in_force = true;
-  base::Offset position{-1};           // last covered offset
-  std::optional<base::Micros> clock;   // none: holds the minimum
-  std::optional<std::string> stalled;  // the reason
+  base::Offset position{-1};              // last covered offset
+  std::optional<base::Micros> clock;      // none: holds the minimum
+  std::optional<base::Offset> proven_at;  // the position at which `clock` was proven; none: it is the one it was named with
+  std::optional<std::string> stalled;     // the reason
   std::int32_t leader_epoch = -1;
   bool ends_in_row = false;  // `position` is certainly a row's, so that leader_epoch is that row's; its last range has no gaps
+  bool operator==(const PartitionState&) const = default;
 };
 
 // The fold of all facts up to a version: positions, clocks, what is in force, what is stalled.
@@ -107,8 +109,13 @@ class TableClock {
   std::vector<Stalled> stalled() const;  // of those in force
   // Stands for a partition the table does not name yet: what it will start with when the next version names it.
   PartitionState start_state() const;
-  base::PositionVector positions() const;  // of the partitions in force and of earlier generations
-  const std::optional<Topic>& topic() const { return topic_; }
+  base::PositionVector positions() const;                       // of the partitions in force and of earlier generations
+  const std::vector<Topic>& topics() const { return topics_; }  // one a generation, oldest first
+  std::optional<Topic> topic() const { return topics_.empty() ? std::nullopt : std::optional(topics_.back()); }
+
+  // The state as a JSON object, as checkpoints of the log and the ledger hold it. Errors of parse: kCorrupt; `name` is for messages.
+  std::string to_json() const;
+  static base::Result<TableClock> parse(std::string_view json, std::string_view name);
 
  private:
   base::Result<void> name_partitions(const CommitFacts& facts);
@@ -116,7 +123,7 @@ class TableClock {
   base::Result<void> apply_clock(const PartitionClock& clock);
 
   std::map<base::SourcePartition, PartitionState> partitions_;
-  std::optional<Topic> topic_;
+  std::vector<Topic> topics_;
 };
 
 // The Delta appId of a partition's position: "<table>-<source>-<partition>", so "acme-logs-logs@0-7".

@@ -59,7 +59,7 @@ base::Result<OpenedTable> open_table(const delta::Table& borrowed, const TableSp
   auto table = borrowed;
   TRY_VOID(probe_put_if_absent(world.store, spec.root, world.random));
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
-    auto tail = Tail::open(world.store, spec.root, base::Version(-1));
+    auto tail = Tail::open_newest(world.store, spec.root);
     if (!tail && tail.error().kind == base::ErrorKind::kNotFound) {
       TRY_VOID(create(table, spec, world));
       continue;

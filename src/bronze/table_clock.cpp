@@ -48,17 +48,19 @@ PartitionState TableClock::start_state() const {
 
 base::Result<void> TableClock::name_partitions(const CommitFacts& facts) {
   if (facts.topic) {
-    if (topic_ && facts.topic->generation < topic_->generation)
-      return corrupt("generation goes back from " + std::to_string(topic_->generation) + " to " + std::to_string(facts.topic->generation));
-    topic_ = facts.topic;
+    if (!topics_.empty() && facts.topic->generation < topics_.back().generation)
+      return corrupt("generation goes back from " + std::to_string(topics_.back().generation) + " to " +
+                     std::to_string(facts.topic->generation));
+    if (!topics_.empty() && topics_.back().source() == facts.topic->source()) topics_.pop_back();
+    topics_.push_back(*facts.topic);
   }
   const auto start = start_state();
   std::set<std::string> sources;
   for (const auto& [partition, state] : partitions_) sources.insert(partition.source);
   bool new_source = false;
   for (const auto& partition : facts.partitions) {
-    if (topic_ && partition.source != topic_->source())
-      return corrupt(name_of(partition) + " is not of the topic in force, " + topic_->source());
+    if (!topics_.empty() && partition.source != topics_.back().source())
+      return corrupt(name_of(partition) + " is not of the topic in force, " + topics_.back().source());
     if (!partitions_.emplace(partition, start).second) return corrupt(name_of(partition) + " is named for the first time twice");
     new_source = new_source || !sources.contains(partition.source);
   }
@@ -97,6 +99,7 @@ base::Result<void> TableClock::apply_clock(const PartitionClock& clock) {
                    std::to_string(clock.clock.value()));
   if (state.clock != clock.clock) state.stalled.reset();
   state.clock = clock.clock;
+  state.proven_at = clock.position;
   return {};
 }
 

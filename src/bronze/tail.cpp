@@ -1,54 +1,150 @@
 #include "bronze/tail.h"
 
+#include <algorithm>
+#include <charconv>
+
 #include "bronze/table_rules.h"
+#include "delta/checkpoint.h"
 
 namespace headpond::bronze {
 namespace {
 
-// So many polls that find nothing, between two looks (a LIST) at whether the next version was lost while later ones exist.
+// So many polls that find nothing, between two looks (a LIST) at whether the next version was lost or cleaned while later ones exist.
 constexpr int kPollsBetweenGapChecks = 512;
+
+bool is_missing(const base::Error& error) {
+  return error.kind == base::ErrorKind::kNotFound;
+}
+
+// The last version whose rows the file holds. Errors: kCorrupt.
+base::Result<base::Version> last_version_of(const delta::AddFile& add) {
+  std::int64_t last = -1;
+  if (const auto tag = add.tags.find("headpond.versions"); tag != add.tags.end()) {
+    const auto& text = tag->second;
+    const auto dash = text.find('-');
+    if (dash != std::string::npos) std::from_chars(text.data() + dash + 1, text.data() + text.size(), last);
+  }
+  if (last >= 0) return base::Version(last);
+  return base::fail(base::ErrorKind::kCorrupt, "file " + add.path + " in a checkpoint: no tag headpond.versions; restore it from a copy");
+}
 
 }  // namespace
 
 base::Result<Tail> Tail::open(env::ObjectStore& store, const std::string& table_root, base::Version after) {
   Tail tail(delta::Table(store, table_root));
-  auto first = tail.table_.read(base::Version(0));
-  if (!first && first.error().kind == base::ErrorKind::kNotFound) {
-    TRY(const auto newest, tail.table_.latest());
-    if (newest < base::Version(0))
-      return base::fail(base::ErrorKind::kNotFound, "no bronze table at " + place_of(tail.table_) + " yet; `headpond ingest` creates it");
-    first = tail.table_.read(base::Version(0));  // it may have been created between the look and the list
-    if (!first && first.error().kind == base::ErrorKind::kNotFound) return missing_version(tail.table_, base::Version(0), newest);
-  }
-  if (!first) return std::unexpected(std::move(first).error());
-  TRY_VOID(check_first_commit(tail.table_, *first));
-  while (tail.version_ < after) {
-    TRY(const auto step, tail.next());
-    if (!step) {
-      TRY(const auto newest, tail.table_.latest(tail.version_));
-      if (newest > tail.version_.next()) return missing_version(tail.table_, tail.version_.next(), newest);
-      return base::fail(base::ErrorKind::kCorrupt, "the bronze table at " + place_of(tail.table_) + " ends at version " +
-                                                       std::to_string(tail.version_.value()) + ", but version " +
-                                                       std::to_string(after.value()) +
-                                                       " was consumed before: it is another table, or was restored from an old copy; give "
-                                                       "the branch a state that belongs to it");
-    }
-  }
+  TRY_VOID(tail.begin(after));
+  TRY_VOID(tail.replay(after));
   return tail;
 }
 
-base::Result<std::optional<Step>> Tail::next() {
-  const auto version = version_.next();
-  auto commit = table_.read(version);
-  if (!commit && commit.error().kind == base::ErrorKind::kNotFound) {
-    if (++polls_in_vain_ % kPollsBetweenGapChecks == 0) {
-      TRY(const auto newest, table_.latest(version_));
-      if (newest > version) commit = table_.read(version);  // it may have been committed between the look and the list
-      if (newest > version && !commit && commit.error().kind == base::ErrorKind::kNotFound) return missing_version(table_, version, newest);
-    }
-    return std::nullopt;
+base::Result<Tail> Tail::open_newest(env::ObjectStore& store, const std::string& table_root) {
+  Tail tail(delta::Table(store, table_root));
+  TRY(auto newest, newest_log_checkpoint(tail.table_, std::nullopt));
+  if (newest)
+    tail.stand_at(std::move(*newest));
+  else
+    TRY_VOID(tail.begin_at_zero());
+  return tail;
+}
+
+void Tail::stand_at(LogCheckpoint checkpoint) {
+  version_ = checkpoint.version;
+  clock_ = std::move(checkpoint.clock);
+  metadata_ = std::move(checkpoint.metadata);
+}
+
+// Somewhere not beyond `after`.
+base::Result<void> Tail::begin(base::Version after) {
+  if (after >= base::Version(0)) {
+    TRY(auto checkpoint, newest_log_checkpoint(table_, after));
+    if (checkpoint) return stand_at(std::move(*checkpoint)), base::Result<void>();
   }
-  if (!commit) return std::unexpected(std::move(commit).error());
+  TRY_VOID(begin_at_zero());
+  if (!behind_gap_ || after < base::Version(0)) return {};
+  TRY(behind_gap_, behind_cleaned_log(table_, base::Version(0), after));
+  if (behind_gap_) return {};
+  return base::fail(base::ErrorKind::kCorrupt, "the log of the bronze table at " + place_of(table_) +
+                                                   " was cleaned, and no checkpoint leads over it from version " +
+                                                   std::to_string(after.value()) + " on; run `headpond audit`");
+}
+
+base::Result<void> Tail::begin_at_zero() {
+  auto first = table_.read(base::Version(0));
+  if (!first && is_missing(first.error())) {
+    TRY(const auto newest, table_.latest());
+    if (newest < base::Version(0))
+      return base::fail(base::ErrorKind::kNotFound, "no bronze table at " + place_of(table_) + " yet; `headpond ingest` creates it");
+    first = table_.read(base::Version(0));  // it may have been created between the look and the list
+    if (!first && is_missing(first.error())) {
+      TRY(behind_gap_, behind_cleaned_log(table_, base::Version(0), base::Version(-1)));
+      return behind_gap_ ? base::Result<void>() : missing_version(table_, base::Version(0), newest);
+    }
+  }
+  if (!first) return std::unexpected(std::move(first).error());
+  return check_first_commit(table_, *first);
+}
+
+base::Result<void> Tail::replay(base::Version after) {
+  while (version_ < after && !behind_gap_) {
+    TRY(const auto step, next());
+    if (step) continue;
+    TRY(behind_gap_, behind_cleaned_log(table_, version_.next(), after));
+    if (behind_gap_) break;
+    TRY(const auto newest, table_.latest(version_));
+    if (newest > version_.next()) return missing_version(table_, version_.next(), newest);
+    return base::fail(base::ErrorKind::kCorrupt, "the bronze table at " + place_of(table_) + " ends at version " +
+                                                     std::to_string(version_.value()) + ", but version " + std::to_string(after.value()) +
+                                                     " was consumed before: it is another table, or was restored from an old copy; give "
+                                                     "the branch a state that belongs to it");
+  }
+  if (!behind_gap_) return {};
+  version_ = after;  // what the table was there is no longer known
+  clock_ = {};
+  return {};
+}
+
+base::Result<Step> Tail::cross_gap(LogCheckpoint to) {
+  Step step;
+  step.version = to.version;
+  step.committed_at = to.committed_at;
+  step.gap = true;
+  auto read = delta::read_checkpoint(table_, to.version, [&](const delta::AddFile& add) -> base::Result<void> {
+    TRY(const auto last, last_version_of(add));
+    if (last <= version_) return {};
+    TRY(auto file, data_file(add));
+    step.files.push_back(std::move(file));
+    return {};
+  });
+  if (!read && is_missing(read.error())) read.error().kind = base::ErrorKind::kRetry;  // cleaned this very moment
+  if (!read) return std::unexpected(std::move(read).error());
+  std::ranges::stable_sort(step.files, {}, &DataFile::arrival_min);
+  stand_at(std::move(to));
+  step.clock = clock_;
+  return step;
+}
+
+// The next version is not there, for long: it may be lost, or cleaned.
+base::Result<std::optional<Step>> Tail::overdue() {
+  const auto version = version_.next();
+  TRY(const auto newest, table_.latest(version_));
+  if (newest <= version) return std::nullopt;
+  const auto commit = table_.read(version);  // it may have been committed between the look and the list
+  if (commit || !is_missing(commit.error())) return std::nullopt;
+  TRY(behind_gap_, behind_cleaned_log(table_, version, version_));
+  if (!behind_gap_) return missing_version(table_, version, newest);
+  return next();
+}
+
+base::Result<std::optional<Step>> Tail::next() {
+  if (behind_gap_) {
+    TRY(auto step, cross_gap(*behind_gap_));
+    behind_gap_.reset();
+    return step;
+  }
+  const auto version = version_.next();
+  const auto commit = table_.read(version);
+  if (!commit && is_missing(commit.error())) return ++polls_in_vain_ % kPollsBetweenGapChecks == 0 ? overdue() : std::nullopt;
+  if (!commit) return std::unexpected(commit.error());
   polls_in_vain_ = 0;
 
   const auto name = table_.path(delta::log_path(version));

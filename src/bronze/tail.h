@@ -15,6 +15,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "bronze/facts.h"
+#include "bronze/log_checkpoint.h"
 #include "delta/log.h"
 
 namespace headpond::bronze {
@@ -35,13 +36,20 @@ struct Step {
   std::vector<DataFile> files;  // that add rows; empty for a heartbeat or an upkeep commit
   CommitFacts facts;
   TableClock clock;  // after this version
+  // Over a cleaned part of the log, this one step stands for all versions behind the reader's up to `version`: `files` are the live ones
+  // that hold rows of them, and perhaps rows that the reader has: only those beyond its own positions count. `facts` are empty.
+  bool gap = false;
 };
 
 class Tail {
  public:
-  // Opens behind version `after` (-1: from the beginning): replays facts up to it, then yields what follows.
+  // Opens behind version `after` (-1: from the beginning): folds from the newest checkpoint that is not beyond, then yields what follows.
+  // Where the entries behind `after` were deleted, the first step is a gap.
   // Borrows `store`. Errors: kNotFound: no such table (yet). kCorrupt. kInvalid: a newer format.
   static base::Result<Tail> open(env::ObjectStore& store, const std::string& table_root, base::Version after);
+
+  // Opens behind the newest version a checkpoint gives (-1: there is none), for whoever needs only the newest state. Errors: as open().
+  static base::Result<Tail> open_newest(env::ObjectStore& store, const std::string& table_root);
 
   // The next version, or none if there is none yet (one GET). Errors: kRetry: again later; nothing is skipped. kCorrupt: a version is
   // missing or damaged, or another program wrote it. kInvalid: a newer format.
@@ -53,8 +61,16 @@ class Tail {
 
  private:
   explicit Tail(delta::Table table) : table_(std::move(table)) {}
+  base::Result<void> begin(base::Version after);
+  base::Result<void> begin_at_zero();
+  base::Result<void> replay(base::Version after);
+  void stand_at(LogCheckpoint checkpoint);
+  base::Result<std::optional<Step>> overdue();
+  base::Result<Step> cross_gap(LogCheckpoint to);
+
   delta::Table table_;
   base::Version version_{-1};
+  std::optional<LogCheckpoint> behind_gap_;  // where the next step leads
   int polls_in_vain_ = 0;
   TableClock clock_;
   delta::Metadata metadata_;

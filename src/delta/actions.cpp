@@ -11,25 +11,6 @@ using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kEngine = "headpond/0.1.0";
 
-// The protocol wants paths as relative URIs.
-std::string url_encode(std::string_view path) {
-  static constexpr std::string_view kPlain = "-._~/=@!$&'()*+,;";
-  static constexpr std::string_view kHex = "0123456789ABCDEF";
-  std::string result;
-  for (const char c : path) {
-    const bool letter = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-    if (letter || kPlain.find(c) != std::string_view::npos) {
-      result += c;
-    } else {
-      const auto byte = static_cast<unsigned char>(c);
-      result += '%';
-      result += kHex[byte >> 4];
-      result += kHex[byte & 15];
-    }
-  }
-  return result;
-}
-
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'A' && c <= 'F') return c - 'A' + 10;
@@ -184,6 +165,33 @@ void parse_action(const Json& action, Commit& commit) {
 }
 
 }  // namespace
+
+// The protocol wants paths as relative URIs.
+std::string url_encode(std::string_view path) {
+  static constexpr std::string_view kPlain = "-._~/=@!$&'()*+,;";
+  static constexpr std::string_view kHex = "0123456789ABCDEF";
+  std::string result;
+  for (const char c : path) {
+    const bool letter = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+    if (letter || kPlain.find(c) != std::string_view::npos) {
+      result += c;
+    } else {
+      const auto byte = static_cast<unsigned char>(c);
+      result += '%';
+      result += kHex[byte >> 4];
+      result += kHex[byte & 15];
+    }
+  }
+  return result;
+}
+
+std::string action_json(const Protocol& protocol) {
+  return to_json(protocol).dump();
+}
+
+std::string action_json(const Metadata& metadata) {
+  return to_json(metadata).dump();
+}
 
 std::string serialize(const Commit& commit) {
   std::string out = commit_info_line(commit);

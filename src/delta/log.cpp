@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "delta/checkpoint.h"
+
 namespace headpond::delta {
 namespace {
 
@@ -12,15 +14,16 @@ using base::fail;
 constexpr std::string_view kLog = "_delta_log/";
 constexpr std::size_t kDigits = 20;
 
-// The version a name of the log folder stands for, or none: checkpoints, CRCs and foreign files are passed over.
-std::optional<std::int64_t> version_of(std::string_view name) {
-  if (name.size() != kDigits + 5 || !name.ends_with(".json")) return std::nullopt;
+// The number at the start of a name that goes on with `end`, or none: CRCs and foreign files are passed over.
+std::optional<base::Version> numbered(std::string_view path, std::string_view end) {
+  const auto name = path.substr(path.rfind('/') + 1);
+  if (name.size() != kDigits + end.size() || !name.ends_with(end)) return std::nullopt;
   std::int64_t version = 0;
   for (const char c : name.substr(0, kDigits)) {
     if (c < '0' || c > '9') return std::nullopt;
     version = version * 10 + (c - '0');
   }
-  return version;
+  return base::Version(version);
 }
 
 base::Result<void> check_readable(const Protocol& protocol, std::string_view table) {
@@ -51,6 +54,14 @@ std::string log_path(base::Version version) {
   char name[32];
   std::snprintf(name, sizeof name, "%020lld.json", static_cast<long long>(version.value()));
   return std::string(kLog) + name;
+}
+
+std::optional<base::Version> log_version(std::string_view path) {
+  return numbered(path, ".json");
+}
+
+std::optional<base::Version> checkpoint_version(std::string_view path) {
+  return numbered(path, ".checkpoint.parquet");
 }
 
 base::Result<void> apply(Snapshot& snapshot, const Commit& commit, std::string_view table) {
@@ -87,25 +98,77 @@ base::Result<base::Version> Table::latest(base::Version hint) const {
   const std::string after = hint.value() < 0 ? std::string() : path(log_path(hint));
   TRY(const auto objects, store_.list(folder, after));
   for (auto it = objects.rbegin(); it != objects.rend(); ++it) {
-    if (const auto version = version_of(std::string_view(it->path).substr(folder.size()))) return base::Version(*version);
+    if (const auto version = log_version(it->path)) return *version;
   }
   return hint;
+}
+
+base::Result<base::Version> Table::oldest() const {
+  constexpr std::size_t kPage = 64;  // checkpoints older than the oldest entry are few
+  const std::string folder = path(kLog);
+  std::string after;
+  while (true) {
+    TRY(const auto objects, store_.list(folder, after, kPage));
+    for (const auto& object : objects)
+      if (const auto version = log_version(object.path)) return *version;
+    if (objects.size() < kPage) return base::Version(-1);
+    after = objects.back().path;
+  }
 }
 
 base::Result<bool> Table::refresh(Snapshot& snapshot) const {
   TRY(const base::Version newest, latest(snapshot.version));
   const bool changed = newest > snapshot.version;
-  while (snapshot.version < newest) {
+  const auto replayed = replay(snapshot, newest);
+  if (!replayed && replayed.error().kind == ErrorKind::kNotFound) {
+    return fail(ErrorKind::kCorrupt, path(log_path(snapshot.version.next())) + " is missing although version " +
+                                         std::to_string(newest.value()) +
+                                         " exists; restore that file from a backup, the table cannot be read without it");
+  }
+  if (!replayed) return std::unexpected(replayed.error());
+  return changed;
+}
+
+base::Result<void> Table::replay(Snapshot& snapshot, base::Version to) const {
+  bool jumped = false;
+  if (snapshot.version.value() < 0 && to.value() > 0) {
+    TRY(jumped, jump(snapshot, to));
+  }
+  while (snapshot.version < to) {
     const base::Version next = snapshot.version.next();
     auto commit = read(next);
-    if (!commit && commit.error().kind == ErrorKind::kNotFound) {
-      return fail(ErrorKind::kCorrupt, path(log_path(next)) + " is missing although version " + std::to_string(newest.value()) +
-                                           " exists; restore that file from a backup, the table cannot be read without it");
+    if (!commit && commit.error().kind == ErrorKind::kNotFound && !jumped) {
+      TRY(jumped, jump(snapshot, to));
+      if (jumped) continue;
     }
     if (!commit) return std::unexpected(std::move(commit).error());
     TRY_VOID(apply(snapshot, *commit, store_.describe() + root_));
   }
-  return changed;
+  return {};
+}
+
+// Takes `snapshot` to the newest checkpoint beyond it and not beyond `to`; false: there is none.
+base::Result<bool> Table::jump(Snapshot& snapshot, base::Version to) const {
+  TRY(const auto last, last_checkpoint(*this));
+  if (!last) return false;
+  auto version = last->version;
+  if (version > to) {  // older ones are found by their names
+    version = base::Version(-1);
+    TRY(const auto objects, store_.list(path(kLog)));
+    for (const auto& object : objects)
+      if (const auto v = checkpoint_version(object.path); v && *v <= to) version = std::max(version, *v);
+  }
+  if (version <= snapshot.version) return false;
+  Snapshot there;
+  std::map<std::string, AddFile> files;
+  TRY(there, read_checkpoint(*this, version, [&](AddFile add) -> base::Result<void> {
+        auto name = add.path;
+        files.emplace(std::move(name), std::move(add));
+        return {};
+      }));
+  there.files = std::move(files);
+  snapshot = std::move(there);
+  return true;
 }
 
 base::Result<Snapshot> Table::snapshot(std::optional<base::Version> to) const {
@@ -114,10 +177,7 @@ base::Result<Snapshot> Table::snapshot(std::optional<base::Version> to) const {
     TRY_VOID(refresh(snapshot));
     return snapshot;
   }
-  while (snapshot.version < *to) {
-    TRY(const Commit commit, read(snapshot.version.next()));
-    TRY_VOID(apply(snapshot, commit, store_.describe() + root_));
-  }
+  TRY_VOID(replay(snapshot, *to));
   return snapshot;
 }
 

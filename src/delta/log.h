@@ -83,7 +83,14 @@ struct Commit {
 
 std::string serialize(const Commit& commit);                               // newline-delimited JSON
 base::Result<Commit> parse(std::string_view text, std::string_view name);  // `name` is for messages; kCorrupt
-std::string log_path(base::Version version);                               // relative to the table: "_delta_log/00000000000000000007.json"
+std::string action_json(const Protocol& protocol);                         // the body of that action
+std::string action_json(const Metadata& metadata);
+std::string url_encode(std::string_view path);  // as an action holds it
+std::string log_path(base::Version version);    // relative to the table: "_delta_log/00000000000000000007.json"
+
+// The version of a log entry, or of a checkpoint in one part, by its path. None: it is something else.
+std::optional<base::Version> log_version(std::string_view path);
+std::optional<base::Version> checkpoint_version(std::string_view path);
 
 struct Snapshot {
   base::Version version{-1};  // -1: the table does not exist
@@ -105,7 +112,10 @@ class Table {
   base::Result<Commit> read(base::Version version) const;  // kNotFound: not yet there. kCorrupt.
   // Newest version at or after `hint` (-1: none). One LIST after the hint.
   base::Result<base::Version> latest(base::Version hint = base::Version(-1)) const;
-  // Replays the log up to `to` (default: newest). kCorrupt: a version is missing inside. kInvalid: a protocol we must not read.
+  // The oldest version whose entry is still there; -1: none. A LIST or two.
+  base::Result<base::Version> oldest() const;
+  // The table at version `to` (default: newest): from its newest checkpoint that is not beyond, and the log behind. kCorrupt: a version
+  // is missing inside. kInvalid: a protocol we must not read.
   base::Result<Snapshot> snapshot(std::optional<base::Version> to = std::nullopt) const;
   // Brings `snapshot` up to the newest version in place, reading only what is new. Returns whether anything was.
   base::Result<bool> refresh(Snapshot& snapshot) const;
@@ -118,6 +128,9 @@ class Table {
   std::string path(std::string_view relative) const;  // root + '/' + relative
 
  private:
+  base::Result<void> replay(Snapshot& snapshot, base::Version to) const;
+  base::Result<bool> jump(Snapshot& snapshot, base::Version to) const;
+
   env::ObjectStore& store_;
   std::string root_;
 };

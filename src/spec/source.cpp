@@ -127,7 +127,7 @@ void load_bronze(Context& context, const Node& root, Topology& out) {
   }
   Fields fields(context, node, node->place, "bronze",
                 {"location", "commit_interval", "retention", "max_future", "max_clock_error", "stall_after", "memory", "columns", "raw",
-                 "pattern_id"});
+                 "pattern_id", "log_retention", "cursor_expiry"});
   BronzeSpec& bronze = out.bronze;
   bronze.place = node->place;
   fields.require("location", "location: a directory, or s3://bucket/folder");
@@ -137,6 +137,8 @@ void load_bronze(Context& context, const Node& root, Topology& out) {
   fields.duration("max_future", bronze.max_future, base::Duration::seconds(1));
   fields.duration("max_clock_error", bronze.max_clock_error, base::Duration(0));
   fields.duration("stall_after", bronze.stall_after, base::Duration::seconds(1));
+  fields.duration("log_retention", bronze.log_retention, base::Duration(0));
+  fields.duration("cursor_expiry", bronze.cursor_expiry, base::Duration::minutes(1));
   fields.size("memory", bronze.memory_bytes, 256ll << 20);
   load_columns(context, fields.find("columns"), out.source.encoding, bronze);
   if (const auto raw = fields.word("raw", {"all", "errors"})) bronze.raw = *raw == 0 ? RawOf::kAll : RawOf::kErrors;

@@ -67,7 +67,9 @@ struct BronzeSpec {
   base::Duration max_future = base::Duration::minutes(5);
   base::Duration max_clock_error = base::Duration::millis(500);
   base::Duration stall_after = base::Duration::seconds(10);
-  std::int64_t memory_bytes = 1ll << 30;  // what ingest may use for everything
+  base::Duration log_retention = base::Duration::hours(24);      // of entries of the log that a checkpoint and the ledger stand for
+  base::Duration cursor_expiry = base::Duration::hours(24 * 7);  // of a branch's cursor that is not written any more
+  std::int64_t memory_bytes = 1ll << 30;                         // what ingest may use for everything
   RawOf raw = RawOf::kAll;
   PatternsOf pattern_id = PatternsOf::kWarnings;
   // Default columns merged with the declared ones (a declared one replaces the default of its name), in table order. `ts` is not among

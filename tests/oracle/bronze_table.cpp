@@ -1,13 +1,15 @@
-// bronze_table DIRECTORY SEED [ROUNDS]: writes a random bronze table with two rival writers, gaps, siblings, tombstones, midnight,
-// heartbeats, a column added later and a second generation (or continues the table that is there), and prints the audit's totals as JSON.
-// bronze_readers.py compares them with what others read.
+// bronze_table DIRECTORY SEED [ROUNDS [cleaned]]: writes a random bronze table with two rival writers, gaps, siblings, tombstones,
+// midnight, heartbeats, a column added later and a second generation (or continues the table that is there), its log checkpointed and
+// cleaned between the rounds if asked for, and prints the audit's totals as JSON. bronze_readers.py compares them with what others read.
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 #include <map>
 #include <memory>
 #include <random>
 
 #include "bronze/audit.h"
+#include "bronze/log_upkeep.h"
 #include "bronze/view.h"
 #include "bronze/writer.h"
 #include "env/fake.h"
@@ -26,7 +28,9 @@ constexpr std::int64_t kMidnight = 1'795'046'400'000'000;  // 2026-11-19
 
 class Table {
  public:
-  Table(env::ObjectStore& store, std::uint32_t seed) : store_(store), dice_(seed), random_(seed), clock_(Micros(kMidnight - 20'000'000)) {}
+  // `scratch`: of the upkeep of its log; empty: there is none.
+  Table(env::ObjectStore& store, std::uint32_t seed, std::string scratch)
+      : store_(store), dice_(seed), random_(seed), clock_(Micros(kMidnight - 20'000'000)), scratch_(std::move(scratch)) {}
 
   bool write(int rounds) {
     bronze::TableSpec spec{"", "acme-logs", {{"service", Type::kString}, {"tenant", Type::kString}, {"status", Type::kInt32}}};
@@ -35,7 +39,7 @@ class Table {
       if (generation_ == 1) spec.declared.push_back({"region", Type::kString});
       if (!open(spec)) return false;
       for (int i = 0; i < rounds; ++i)
-        if (!round()) return false;
+        if (!round() || (!scratch_.empty() && i % 5 == 4 && !keep_log())) return false;
     }
     return true;
   }
@@ -58,6 +62,15 @@ class Table {
     for (auto& side : sides_)
       if ((side.staged || roll(2) == 0) && !commit(side)) return false;
     return true;
+  }
+  bool keep_log() {
+    const auto kept = bronze::keep_log(store_, "",
+                                       {.scratch = scratch_,
+                                        .log_retention = base::Duration::seconds(roll(20)),
+                                        .checkpoint_now = roll(3) != 0,
+                                        .block_versions_max = 1 + roll(12)},
+                                       {clock_, failpoints_});
+    return fine(kept);
   }
   static bool fine(const auto& result) {
     if (!result) std::cerr << result.error().message << "\n";
@@ -151,6 +164,7 @@ class Table {
   std::vector<columns::ColumnSpec> declared_;
   std::vector<Side> sides_;
   int generation_ = 0;
+  std::string scratch_;
 };
 
 }  // namespace
@@ -159,7 +173,9 @@ int main(int argc, char** argv) {
   if (argc < 3) return 2;
   const auto store = env::open_local_store(argv[1]);
   if (!store) return std::cerr << store.error().message << "\n", 1;
-  if (!Table(**store, static_cast<std::uint32_t>(std::stoul(argv[2]))).write(argc > 3 ? std::stoi(argv[3]) : 14)) return 1;
+  const auto scratch = argc > 4 ? std::string(argv[1]) + "/_scratch" : "";
+  if (!Table(**store, static_cast<std::uint32_t>(std::stoul(argv[2])), scratch).write(argc > 3 ? std::stoi(argv[3]) : 14)) return 1;
+  if (!scratch.empty()) std::filesystem::remove_all(scratch);
   const auto report = bronze::audit(**store, "", {});
   if (!report) return std::cerr << report.error().message << "\n", 1;
   for (const auto& finding : report->findings) std::cerr << finding.what << ": " << finding.where << "\n";
