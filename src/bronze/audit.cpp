@@ -4,55 +4,13 @@
 #include <set>
 
 #include "base/time.h"
-#include "bronze/audit_rows.h"
+#include "bronze/auditor.h"
 #include "bronze/table_rules.h"
-#include "bronze/tail.h"
 
 namespace headpond::bronze {
-namespace {
-
 std::string at_version(base::Version version) {
   return "version " + std::to_string(version.value());
 }
-
-// Follows the chain like a Tail does, but goes on behind what it finds.
-class Auditor {
- public:
-  Auditor(env::ObjectStore& store, const std::string& root, const RowReader& rows) : store_(store), table_(store, root), rows_(rows) {
-    report_.deep = static_cast<bool>(rows);
-  }
-  base::Result<AuditReport> run();
-
- private:
-  struct Partition {
-    base::Offset position{-1};
-    std::optional<std::int64_t> quarter;
-  };
-
-  void found(const std::string& what, const std::string& where) { report_.findings.push_back({what, where}); }
-  base::Result<void> check_version(base::Version version);
-  void check_protocol_of(base::Version version, const delta::Commit& commit);
-  void check_ranges(base::Version version, const WriterBatch& batch);
-  void check_range(base::Version version, const WriterBatch& batch, const Range& range);
-  void check_clocks(base::Version version, const CommitFacts& facts);
-  void check_txns(base::Version version, const delta::Commit& commit, const CommitFacts& facts);
-  std::vector<DataFile> check_files(base::Version version, const delta::Commit& commit, const CommitFacts& facts);
-  base::Result<bool> check_object(base::Version version, const DataFile& file);
-  base::Result<void> check_rows(base::Version version, const CommitFacts& facts, const std::vector<DataFile>& whole,
-                                const std::map<base::SourcePartition, base::Micros>& clocks_before);
-  void check_fold(base::Version version, const CommitFacts& facts, std::size_t findings_before);
-
-  env::ObjectStore& store_;
-  delta::Table table_;
-  const RowReader& rows_;
-  AuditReport report_;
-  std::string table_name_;
-  std::map<base::SourcePartition, Partition> partitions_;
-  std::map<base::SourcePartition, base::Micros> clocks_;
-  RowTraces traces_;
-  // Holds what this list of checks does not name one by one; given up at the first finding that breaks the chain.
-  std::optional<TableClock> fold_ = TableClock();
-};
 
 base::Result<AuditReport> Auditor::run() {
   TRY(const auto objects, store_.list(table_.path("_delta_log/")));
@@ -60,8 +18,11 @@ base::Result<AuditReport> Auditor::run() {
   for (const auto& object : objects)
     if (const auto version = delta::log_version(object.path)) versions.insert(*version);
   if (versions.empty()) return base::fail(base::ErrorKind::kNotFound, "no bronze table at " + place_of(table_) + "; nothing to audit");
-  auto next = base::Version(0);
+  TRY_VOID(find_checkpoints());
+  TRY_VOID(read_ledger(versions));
+  auto next = ledger_to_.next();
   for (const auto version : versions) {
+    if (version < next) continue;
     if (version > next) {
       found("missing version", next.next() == version
                                    ? at_version(next)
@@ -69,6 +30,7 @@ base::Result<AuditReport> Auditor::run() {
       fold_.reset();
     }
     TRY_VOID(check_version(version));
+    TRY_VOID(check_checkpoint(version));
     next = version.next();
   }
   report_.version = *versions.rbegin();
@@ -223,6 +185,7 @@ std::vector<DataFile> Auditor::check_files(base::Version version, const delta::C
     if (!files.empty() && file->arrival_min < files.back().arrival_max)
       found("files out of order", at_version(version) + ": " + add.path + " begins before the file before it ends");
     in_files += file->rows;
+    file_rows_ += file->rows;
     files.push_back(std::move(*file));
   }
   for (const auto& path : promised) found("dropped add", at_version(version) + ": " + path + " was committed, but no add names it");
@@ -276,8 +239,6 @@ void Auditor::check_fold(base::Version version, const CommitFacts& facts, std::s
   for (const auto& [partition, state] : fold_->partitions())
     if (state.clock) clocks_[partition] = *state.clock;  // also what later partitions start with
 }
-
-}  // namespace
 
 base::Result<AuditReport> audit(env::ObjectStore& store, const std::string& table_root, const RowReader& rows) {
   return Auditor(store, table_root, rows).run();
