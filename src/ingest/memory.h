@@ -1,6 +1,5 @@
-// How ingest is meant to stay within `bronze.memory`: every buffer has a bound that is a share of it, so that a backlog, a slow store or
-// large records make it wait or close row groups early. Known not to hold yet: a backlog of 20 M events with hundreds of records of 10 MB
-// (docs/soak.md).
+// How ingest stays within `bronze.memory`: every buffer has a bound that is a share of it, so that a backlog, a slow store or large records
+// make it wait or close row groups early.
 //
 //   budget / 64   fetched and not yet taken in, in the Kafka client
 //   budget / 64   one fetch response, for each broker (and once more decompressed)

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "base/time.h"
+#include "kafka/hand.h"
 #include "kafka/handles.h"
 
 namespace headpond::kafka {
@@ -16,6 +17,7 @@ class Consumer final : public Source {
 
   ~Consumer() override {
     queries_.reset();
+    hand_.clear();
     records_.reset();
     rd_kafka_assign(client_.get(), nullptr);
   }
@@ -34,6 +36,7 @@ class Consumer final : public Source {
   }
 
   base::Result<void> assign(const std::vector<Assignment>& assignments) override {
+    hand_.clear();
     TRY_VOID(check(rd_kafka_assign(client_.get(), list(assignments).get()), "assign"));
     return validate(assignments);
   }
@@ -42,6 +45,7 @@ class Consumer final : public Source {
     return validate(assignments);
   }
   base::Result<void> remove(base::PartitionId partition) override {
+    hand_.drop(partition.value());
     return check(rd_kafka_incremental_unassign(client_.get(), list({{partition, base::Offset(0)}}).get()), "unassign");
   }
   base::Result<void> refetch(const Assignment& assignment) override {
@@ -55,9 +59,16 @@ class Consumer final : public Source {
       errors_told_ = said.count;
       handler.on_event(handler.context, {EventKind::kInterrupted, base::PartitionId(-1), base::Offset(-1), std::move(said.text)});
     }
-    Poll poll{client_.get(), &handler, 0, &headers_, &header_views_};
-    rd_kafka_consume_callback_queue(records_.get(), static_cast<int>(timeout.value() / 1000), &Consumer::on_message, &poll);
-    return poll.records;
+    std::size_t records = 0;
+    int timeout_ms = static_cast<int>(timeout.value() / 1000);
+    bool more = true;
+    while (more && (!hand_.empty() || hand_.fill(records_.get(), std::exchange(timeout_ms, 0)))) {
+      while (more && !hand_.empty()) {
+        const Taken message(hand_.next());
+        if (message) more = hand_over(*message, handler, records);
+      }
+    }
+    return records;
   }
 
   void ask_log_ends(const std::vector<base::PartitionId>& partitions) override { queries_->ask_log_ends(partitions); }
@@ -70,48 +81,42 @@ class Consumer final : public Source {
   }
 
  private:
-  struct Poll {
-    rd_kafka_t* client;
-    const Handler* handler;
-    std::size_t records;
-    std::string* headers;
-    std::vector<HeaderView>* header_views;
-  };
+  using Taken = std::unique_ptr<rd_kafka_message_t, Destroy<rd_kafka_message_destroy>>;
 
-  static void on_message(rd_kafka_message_t* message, void* context) {
-    auto& poll = *static_cast<Poll*>(context);
-    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) [[unlikely]] {
-      report(*message, *poll.handler);
-      return;
+  // False: the handler wants no more in this poll.
+  bool hand_over(rd_kafka_message_t& message, const Handler& handler, std::size_t& records) {
+    if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR) [[unlikely]] {
+      report(message, handler);
+      return true;
     }
     Record record;
-    record.payload = {static_cast<const char*>(message->payload), message->len};
-    record.key = {static_cast<const char*>(message->key), message->key_len};
-    record.offset = message->offset;
-    record.partition = message->partition;
-    record.leader_epoch = rd_kafka_message_leader_epoch(message);
+    record.payload = {static_cast<const char*>(message.payload), message.len};
+    record.key = {static_cast<const char*>(message.key), message.key_len};
+    record.offset = message.offset;
+    record.partition = message.partition;
+    record.leader_epoch = rd_kafka_message_leader_epoch(&message);
     rd_kafka_timestamp_type_t type;
-    const auto timestamp_ms = rd_kafka_message_timestamp(message, &type);
+    const auto timestamp_ms = rd_kafka_message_timestamp(&message, &type);
     if (type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && timestamp_ms >= 0) record.timestamp_us = timestamp_ms * 1000;
     record.log_append_time = type == RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME;
     rd_kafka_headers_t* headers = nullptr;
-    if (rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR) [[unlikely]] {
-      render_headers(headers, poll);
-      record.headers = *poll.headers;
+    if (rd_kafka_message_headers(&message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR) [[unlikely]] {
+      render_headers(headers);
+      record.headers = headers_;
     }
-    ++poll.records;
-    if (!poll.handler->on_record(poll.handler->context, record)) rd_kafka_yield(poll.client);
+    ++records;
+    return handler.on_record(handler.context, record);
   }
 
-  static void render_headers(const rd_kafka_headers_t* headers, Poll& poll) {
-    poll.header_views->clear();
+  void render_headers(const rd_kafka_headers_t* headers) {
+    header_views_.clear();
     const char* name = nullptr;
     const void* value = nullptr;
     std::size_t size = 0;
     for (std::size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++i) {
-      poll.header_views->push_back({name, {static_cast<const char*>(value), size}});
+      header_views_.push_back({name, {static_cast<const char*>(value), size}});
     }
-    headers_json(*poll.header_views, *poll.headers);
+    headers_json(header_views_, headers_);
   }
 
   // A broker that keeps no epochs as old as ours proves nothing.
@@ -172,6 +177,7 @@ class Consumer final : public Source {
   Connection client_;
   std::string topic_;
   Queue records_;
+  Hand hand_;
   std::unique_ptr<TopicQueries> queries_;
   std::int64_t errors_told_ = 0;
   std::string headers_;

@@ -1,6 +1,7 @@
 // Against librdkafka's own in-process broker: what needs no JVM.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <chrono>
 #include <deque>
@@ -106,6 +107,57 @@ TEST_F(MockKafka, StopsWhenTheHandlerSaysSoAndGoesOnWithTheNext) {
   seen.limit = 1000;
   ASSERT_TRUE(until(**source, seen, [&] { return seen.rows.size() >= 30; }));
   for (std::size_t i = 0; i < seen.rows.size(); ++i) EXPECT_EQ(seen.rows[i].offset, static_cast<std::int64_t>(i));
+}
+
+std::size_t allocated() {
+  const auto heap = mallinfo2();
+  return heap.uordblks + heap.hblkhd;
+}
+
+// Bytes the process holds more than at first, at most, as far as a slow reader sees it.
+struct SlowReader {
+  std::size_t at_first, most = 0;
+  std::size_t records = 0;
+
+  Handler handler() {
+    return {this,
+            [](void* context, const Record&) {
+              auto& reader = *static_cast<SlowReader*>(context);
+              // The client has as long as it may need to fetch once more.
+              const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(100);
+              while (std::chrono::steady_clock::now() < deadline) {
+                const auto now = allocated();
+                if (now > reader.at_first) reader.most = std::max(reader.most, now - reader.at_first);
+              }
+              ++reader.records;
+              return false;
+            },
+            [](void*, const PartitionEvent&) {}};
+  }
+};
+
+TEST_F(MockKafka, WhatIsFetchedForASlowReaderStaysWithinItsBound) {
+  constexpr int kRecords = 90;
+  auto producer = open_producer(options_, "logs", "none");
+  ASSERT_TRUE(producer) << producer.error().message;
+  const std::string payload(100'000, 'x');
+  for (int i = 0; i < kRecords; ++i) {
+    const Message message{.payload = payload, .key = {}, .timestamp_ms = 1'700'000'000'000, .partition = i % 2};
+    ASSERT_EQ((*producer)->produce({&message, 1}).value_or(0), 1u);
+    ASSERT_TRUE((*producer)->flush(base::Duration::seconds(20)));  // a batch each: the client holds a batch until its last record is read
+  }
+  producer->reset();
+  options_.queue_bytes = 1 << 20;
+  options_.fetch_bytes = 1 << 20;
+  SlowReader reader{.at_first = allocated()};
+  auto source = open_source(options_, "logs", "g");
+  ASSERT_TRUE(source) << source.error().message;
+  ASSERT_TRUE((*source)->assign({{base::PartitionId(0), base::Offset(0)}, {base::PartitionId(1), base::Offset(0)}}));
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (reader.records < 12 && std::chrono::steady_clock::now() < deadline) (*source)->poll(kTick, reader.handler());
+  EXPECT_EQ(reader.records, 12u);
+  // The queue, one answer, and the mock broker's copy of that; all of the topic is 9 MB.
+  EXPECT_LT(reader.most, 4u << 20) << "the client goes on fetching while its reader is slow";
 }
 
 TEST_F(MockKafka, RefetchStartsAtTheGivenOffset) {
