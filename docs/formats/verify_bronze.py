@@ -3,8 +3,8 @@
 
     verify_bronze.py DIRECTORY [--json]
 
-Reads the JSON log and every row; recomputes both fingerprints, rows, bytes, errors and gaps of each range, the chain of positions, clocks, and
-that `arrival` never falls. Exit code 0: all agree. 1: a difference, each named. 2: wrong use, or not a bronze table.
+Reads the ledger, the checkpoints, the JSON log and every row; recomputes both fingerprints, rows, bytes, errors and gaps of each range, the chain of
+positions, clocks, the peaks of the ledger, what each checkpoint says of files, positions and clocks, and that `arrival` never falls. Exit code 0: all agree. 1: a difference, each named. 2: wrong use, or not a bronze table.
 Needs: deltalake, pyarrow, xxhash.
 """
 import argparse
@@ -43,6 +43,16 @@ def day_of(micros):
     return datetime.fromtimestamp(micros // DAY_US * 86_400, timezone.utc).strftime("%Y-%m-%d")
 
 
+def known(document, name):
+    if document["format"] > FORMAT:
+        raise SystemExit(f"{name} is of format {document['format']}, this verifier knows {FORMAT}; take the one of Headpond {document['needs']}")
+    return document
+
+
+def states(table):
+    return [(source, state["partition"], state) for source, partitions in table["partitions"].items() for state in partitions]
+
+
 class Verifier:
     def __init__(self, directory):
         self.directory = directory
@@ -52,6 +62,8 @@ class Verifier:
         self.live = set()
         self.totals = defaultdict(lambda: [0, 0, 0, 0, 0, 0])  # rows bytes errors gaps fingerprint payload_fingerprint
         self.table_name, self.version, self.rows = "", -1, 0
+        self.checkpoints = {}  # version -> (facts, adds)
+        self.per_second = None  # rows by second of arrival, while the ledger's files are read
 
     def found(self, what, where):
         self.findings.append({"what": what, "where": where})
@@ -59,9 +71,14 @@ class Verifier:
     def run(self):
         log = os.path.join(self.directory, "_delta_log")
         versions = sorted(int(n[:20]) for n in os.listdir(log) if len(n) == 25 and n.endswith(".json"))
-        if not versions or versions != list(range(versions[-1] + 1)):
-            self.found("missing version", f"versions found: {len(versions)}, newest {versions[-1] if versions else 'none'}")
+        self.find_checkpoints(log)
+        self.read_ledger(versions)
+        begin = self.version + 1
+        if not versions or [v for v in versions if v >= begin] != list(range(begin, versions[-1] + 1)):
+            self.found("missing version", f"versions found: {len(versions)}, newest {versions[-1] if versions else 'none'}, ledger to {self.version}")
         for version in versions:
+            if version < begin:
+                continue
             with open(os.path.join(log, f"{version:020}.json"), encoding="utf-8") as f:
                 try:
                     actions = [json.loads(line) for line in f if line.strip()]
@@ -70,6 +87,7 @@ class Verifier:
                     continue
             self.check_version(version, actions)
             self.version = version
+            self.check_checkpoint(version)
         try:
             uris = DeltaTable(self.directory).file_uris()
         except Exception as broken:  # its own class differs by version
@@ -79,6 +97,112 @@ class Verifier:
         if by_deltalake != self.live:
             self.found("live files differ", f"deltalake sees {len(by_deltalake)}, the log gives {len(self.live)}: "
                        f"{sorted(by_deltalake ^ self.live)[:3]}")
+
+    def find_checkpoints(self, log):
+        """What each checkpoint says: its facts, and the adds of its Parquet file."""
+        folder = os.path.join(self.directory, "_headpond", "checkpoints")
+        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+            with open(os.path.join(folder, name), encoding="utf-8") as f:
+                facts = known(json.load(f), name)
+            file = os.path.join(log, f"{facts['version']:020}.checkpoint.parquet")
+            if not os.path.exists(file):
+                self.found("missing checkpoint", f"version {facts['version']}: it has facts, but no file")
+                continue
+            adds = [a for a in pq.read_table(file, columns=["add"]).column("add").to_pylist() if a is not None]
+            for add in adds:
+                add["tags"], add["partitionValues"] = dict(add["tags"] or []), dict(add["partitionValues"])
+            self.checkpoints[facts["version"]] = (facts, adds)
+        pointer = os.path.join(log, "_last_checkpoint")
+        if os.path.exists(pointer):
+            with open(pointer, encoding="utf-8") as f:
+                named = json.load(f)["version"]
+            if named not in self.checkpoints:
+                self.found("missing checkpoint", f"_last_checkpoint names version {named}")
+
+    def read_ledger(self, versions):
+        blocks = []
+        for folder, _, names in os.walk(os.path.join(self.directory, "_headpond", "ledger")):
+            for name in names:
+                with open(os.path.join(folder, name), encoding="utf-8") as f:
+                    blocks.append(known(json.load(f), name))
+        blocks.sort(key=lambda b: b["first_version"])
+        if not blocks:
+            return
+        sums, by_quarter, peaks, files = {}, defaultdict(int), {}, 0
+        for block in blocks:
+            if block["first_version"] != self.version + 1:
+                self.found("missing ledger block", f"version {self.version + 1}, the next begins with {block['first_version']}")
+            for source, ranges in block["ranges"].items():
+                for r in ranges:
+                    self.add_range(block["last_version"], source, r[:10], r[10] if len(r) > 10 else [], sums)
+                    by_quarter[r[1]] += r[4]
+            peaks |= {quarter: (second, rows) for quarter, second, rows in block["peaks"]}
+            self.version, files = block["last_version"], files + block["files"]
+            self.compare_state(self.version, block["table"], "ledger")
+            for source, partition, state in states(block["table"]):
+                if "clock" in state:
+                    self.clocks[(source, partition)] = state["clock"]
+        for quarter, rows in by_quarter.items():
+            if quarter not in peaks and sum(n for s, n in blocks[-1]["seconds"] if s // 900 == quarter) != rows:
+                self.found("seconds differ", f"quarter hour {quarter} in the ledger")
+        self.read_old_files(versions, sums, files, peaks, dict(blocks[-1]["seconds"]))
+        if self.version in self.checkpoints:
+            if self.checkpoints[self.version][0]["table"] != blocks[-1]["table"]:
+                self.found("checkpoint differs", f"version {self.version}: its facts are not the ledger's")
+            self.check_checkpoint(self.version)
+
+    def read_old_files(self, versions, sums, files, peaks, seconds):
+        """The rows of the versions the ledger stands for."""
+        at = max((v for v in self.checkpoints if v <= self.version), default=-1)
+        if at < 0 and 0 not in versions:
+            return self.found("missing checkpoint", f"none at or before version {self.version}, so the ledger's files are not known")
+        adds = list(self.checkpoints[at][1]) if at >= 0 else []
+        if at >= 0:
+            self.table_name = self.checkpoints[at][0]["metaData"]["name"]
+        for version in range(at + 1, self.version + 1):
+            with open(os.path.join(self.directory, "_delta_log", f"{version:020}.json"), encoding="utf-8") as f:
+                adds += [json.loads(line)["add"] for line in f if line.startswith('{"add"')]
+        if len(adds) != files:
+            self.found("files differ", f"to version {self.version}: {files} in the ledger, {len(adds)} in the checkpoint")
+        self.live = {unquote(a["path"]) for a in adds}
+        self.per_second = defaultdict(int)
+        adds.sort(key=lambda a: (int(a["tags"]["headpond.versions"].split("-")[0]), json.loads(a["stats"])["minValues"]["arrival"]))
+        for add in adds:
+            self.read_file(self.version, add, sums, {})
+        self.compare_sums(self.version, sums)
+        for quarter, (second, rows) in peaks.items():
+            counted = [(n, -s) for s, n in self.per_second.items() if s // 900 == quarter]
+            if not counted or max(counted) != (rows, -second):
+                self.found("peak differs", f"quarter hour {quarter}: the ledger says {rows} rows in second {second}, counted {max(counted, default=None)}")
+        for second, rows in seconds.items():
+            if self.per_second.get(second) != rows:
+                self.found("seconds differ", f"second {second}: the ledger says {rows} rows, counted {self.per_second.get(second)}")
+        self.per_second = None
+
+    def compare_state(self, version, table, what):
+        """Positions of a checkpoint or a block against the ranges read so far; clocks against those that were published."""
+        for source, partition, state in states(table):
+            key = (source, partition)
+            if state["position"] != self.positions[key]:
+                self.found(f"{what} differs", f"version {version}, {source} partition {partition}: position {state['position']}, the ranges end at {self.positions[key]}")
+            if what == "checkpoint" and "proven_at" in state and state["clock"] != self.clocks.get(key):
+                self.found(f"{what} differs", f"version {version}, {source} partition {partition}: clock {state['clock']}, published {self.clocks.get(key)}")
+            if "clock" in state and state["clock"] < self.clocks.get(key, state["clock"]):
+                self.found("clock goes back", f"version {version}, {source} partition {partition}, in a {what}")
+        missing = {k for k, position in self.positions.items() if position >= 0} - {(s, p) for s, p, _ in states(table)}
+        if missing:
+            self.found(f"{what} differs", f"version {version}: it lacks {sorted(missing)}")
+
+    def check_checkpoint(self, version):
+        if version not in self.checkpoints:
+            return
+        facts, adds = self.checkpoints[version]
+        self.compare_state(version, facts["table"], "checkpoint")
+        paths = {unquote(a["path"]) for a in adds}
+        rows = sum(json.loads(a["stats"])["numRecords"] for a in adds)
+        if paths != self.live or len(adds) != len(paths) or (facts["files"], facts["rows"]) != (len(adds), rows):
+            self.found("checkpoint differs", f"version {version}: {len(adds)} files with {rows} rows, its facts say {facts['files']} with {facts['rows']}; "
+                       f"against the log {sorted(paths ^ self.live)[:3]}")
 
     def check_version(self, version, actions):
         of = lambda kind: [a[kind] for a in actions if kind in a]
@@ -106,6 +230,9 @@ class Verifier:
         self.check_clocks(version, facts)
         for add in adds:
             self.read_file(version, add, sums, before)
+        self.compare_sums(version, sums)
+
+    def compare_sums(self, version, sums):
         for (source, partition, first, last), (said, got) in sums.items():
             names = ["rows", "bytes", "errors", "fingerprint", "payload_fingerprint"]
             for name, a, b in zip(names, said, got):
@@ -116,21 +243,24 @@ class Verifier:
     def check_ranges(self, version, batches):
         sums = {}
         for batch in batches:
-            for partition, quarter, first, last, rows, size, errors, gaps, fp, payload_fp in batch["ranges"]:
-                key = (batch["source"], partition)
-                where = f"version {version}, {key[0]} partition {partition}, offsets {first}-{last}"
-                if first != self.positions[key] + 1:
-                    self.found("doubled or lost range", f"{where} follow offset {self.positions[key]}")
-                self.positions[key] = last
-                if rows + gaps < last - first + 1 or (gaps and not batch.get("gap_kinds")):
-                    self.found("illegal gap", where)
-                sums[(*key, first, last)] = ([rows, size, errors, int(fp, 16), int(payload_fp, 16)], [0] * 5)
-                sums[(*key, first, last)][1].append(quarter)
-                for i, value in enumerate([rows, size, errors, gaps, int(fp, 16), int(payload_fp, 16)]):
-                    self.totals[key][i] = (self.totals[key][i] + value) & MASK
+            for entry in batch["ranges"]:
+                self.add_range(version, batch["source"], entry, batch.get("gap_kinds"), sums)
             if sum(r[4] for r in batch["ranges"]) != sum(n for _, n in batch["seconds"]):
                 self.found("seconds differ", f"version {version}")
         return sums
+
+    def add_range(self, version, source, entry, gap_kinds, sums):
+        partition, quarter, first, last, rows, size, errors, gaps, fp, payload_fp = entry
+        key = (source, partition)
+        where = f"version {version}, {source} partition {partition}, offsets {first}-{last}"
+        if first != self.positions[key] + 1:
+            self.found("doubled or lost range", f"{where} follow offset {self.positions[key]}")
+        self.positions[key] = last
+        if rows + gaps < last - first + 1 or (gaps and not gap_kinds):
+            self.found("illegal gap", where)
+        sums[(*key, first, last)] = ([rows, size, errors, int(fp, 16), int(payload_fp, 16)], [0] * 5 + [quarter])
+        for i, value in enumerate([rows, size, errors, gaps, int(fp, 16), int(payload_fp, 16)]):
+            self.totals[key][i] = (self.totals[key][i] + value) & MASK
 
     def check_txns(self, version, batches, txns):
         expected = {f"{self.table_name}-{b['source']}-{r[0]}": r[3] for b in batches for r in b["ranges"]}
@@ -192,6 +322,8 @@ class Verifier:
         got = sums[at][1]
         if arrival // QUARTER_US != got[5]:
             self.found("row in the wrong quarter hour", where)
+        if self.per_second is not None:
+            self.per_second[arrival // 1_000_000] += 1
         got[0] += 1
         got[1] += size
         got[2] += error is not None

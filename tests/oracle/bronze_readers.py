@@ -2,7 +2,8 @@
 """bronze_readers.py BRONZE_TABLE [SEEDS [HEADPOND]]: has the program write random bronze tables and holds them against readers that are not ours:
 docs/formats/verify_bronze.py must find the audit's own totals, deltalake, DuckDB's delta extension and pyarrow must see the same rows,
 deltalake must refuse to write, and the verifier must name each damage planted into a copy. The frozen table of format 1 must verify as it
-did when it was frozen, and this program must be able to continue it. With HEADPOND, `headpond audit --deep` must name the same damages."""
+did when it was frozen, and this program must be able to continue it. Every second table is one whose log was checkpointed and cleaned while it was
+written; damages of its ledger and checkpoints are planted too. With HEADPOND, `headpond audit --deep` must name the same damages."""
 import glob
 import json
 import os
@@ -185,6 +186,69 @@ class Damage:
         return "arrival falls", "arrival falls"
 
 
+class CleanedDamage:
+    """The same, in a table whose log was cleaned."""
+
+    def __init__(self, path, _):
+        self.path = path
+        self.newest = max(int(os.path.basename(n)[:20]) for n in self.checkpoints())
+        self.blocks = sorted(glob.glob(os.path.join(path, "_headpond", "ledger", "*", "*.json")), key=os.path.basename)
+
+    def checkpoints(self):
+        return sorted(glob.glob(os.path.join(self.path, "_headpond", "checkpoints", "*.json")))
+
+    @staticmethod
+    def edit(file, change):
+        with open(file) as f:
+            document = json.load(f)
+        change(document)
+        with open(file, "w") as f:
+            json.dump(document, f)
+
+    def dropped_ledger_range(self):
+        self.edit(self.blocks[-1], lambda b: next(iter(b["ranges"].values())).pop())
+        return "ledger differs", "ledger differs"
+
+    def dropped_ledger_block(self):
+        os.remove(self.blocks[len(self.blocks) // 2])
+        return "missing ledger block", "missing ledger block"
+
+    def changed_ledger_rows(self):
+        def change(block):
+            next(iter(block["ranges"].values()))[0][4] += 1
+        self.edit(self.blocks[0], change)
+        return "rows differ", "row counts differ"
+
+    def changed_peak(self):
+        def change(block):
+            block["seconds"][0][1] += 1
+        self.edit(self.blocks[-1], change)
+        return "seconds differ", "seconds differ"
+
+    def checkpoint_without_an_add(self):
+        file = os.path.join(self.path, "_delta_log", f"{self.newest:020}.checkpoint.parquet")
+        table = pq.read_table(file)
+        at = next(i for i, add in enumerate(table.column("add").to_pylist()) if add)
+        pq.write_table(pa.concat_tables([table.slice(0, at), table.slice(at + 1)]), file)
+        return "checkpoint differs", "checkpoint differs"
+
+    def old_checkpoint_without_an_add(self):
+        self.newest = int(os.path.basename(self.checkpoints()[0])[:20])
+        self.checkpoint_without_an_add()
+        return "files differ", "row counts differ"
+
+    def moved_position(self):
+        def change(facts):
+            list(facts["table"]["partitions"].values())[-1][0]["position"] += 1
+        self.edit(self.checkpoints()[-1], change)
+        return "checkpoint differs", "checkpoint differs"
+
+    def lost_entry_behind_the_checkpoint(self):
+        entries = sorted(glob.glob(os.path.join(self.path, "_delta_log", "*.json")))
+        os.remove(entries[1])
+        return "missing version", "missing version"
+
+
 def check_frozen(program, folder):
     golden = os.path.join(os.path.dirname(__file__), "..", "golden", "format-1")
     with open(os.path.join(golden, "bronze.json")) as f:
@@ -204,7 +268,7 @@ def check_frozen(program, folder):
             assert p == old[(p["source"], p["partition"])], p
 
 
-DAMAGES = [n for n in vars(Damage) if not n.startswith("_") and n not in ("edit", "edit_rows")]
+DAMAGES = [(of, n) for of in (Damage, CleanedDamage) for n in vars(of) if not n.startswith("_") and n not in ("edit", "edit_rows", "checkpoints")]
 
 
 def main():
@@ -216,26 +280,30 @@ def main():
         for seed in [1, 2, *range(first, first + max(0, seeds - 2))]:
             print(f"seed {seed}", flush=True)
             path = os.path.join(folder, str(seed))
-            written = subprocess.run([program, path, str(seed)], capture_output=True, text=True)
+            cleaned = seed % 2 == 0
+            written = subprocess.run([program, path, str(seed), *(["20", "cleaned"] if cleaned else [])], capture_output=True, text=True)
             assert written.returncode == 0, written.stderr
             code, found = verify(path)
             assert code == 0, found["findings"][:3]
             own = json.loads(written.stdout)
             assert found["partitions"] == own["partitions"] and found["version"] == own["version"], (found, own)
             assert check_readers(path) == own["rows"]
+            assert os.path.exists(log_file(path, 0)) != cleaned, "the log was to be cleaned"
             rows += own["rows"]
         check_frozen(program, folder)
-        for name in DAMAGES:
+        for of, name in DAMAGES:
             copy = os.path.join(folder, name)
-            shutil.copytree(os.path.join(folder, "1"), copy)
-            expected, named = getattr(Damage(copy, 5), name)()
+            shutil.copytree(os.path.join(folder, "1" if of is Damage else "2"), copy)
+            expected, named = getattr(of(copy, 5), name)()
             code, found = verify(copy)
             assert code == 1 and any(f["what"].startswith(expected) for f in found["findings"]), (name, expected, found["findings"][:5])
             if headpond:
                 code, found = headpond_audit(headpond, copy)
                 assert code == 1 and any(f["what"] == named for f in found["findings"]), (name, named, found["findings"][:5])
         if headpond:
-            assert headpond_audit(headpond, os.path.join(folder, "1"))[0] == 0, "the audit finds damage in a clean table"
+            for clean in "1", "2":
+                code, found = headpond_audit(headpond, os.path.join(folder, clean))
+                assert code == 0, ("the audit finds damage in a clean table", found["findings"][:3])
     print(f"bronze: {rows} rows read alike by four readers, {len(DAMAGES)} damages named, the frozen table of format 1 continued")
 
 
