@@ -25,7 +25,7 @@ struct ClientOptions {
   // For sasl.mechanism OAUTHBEARER.
   std::shared_ptr<TokenProvider> tokens = nullptr;
   // Of a consumer, for all partitions: what may lie fetched and not taken in, and what one answer of one broker may hold (compressed).
-  std::int64_t queue_bytes = 16 << 20, fetch_bytes = 16 << 20;
+  std::int64_t queue_bytes = 4 << 20, fetch_bytes = 2 << 20;
 };
 
 // A Source over one consumer. Does not wait for the broker. `group` names the group whose offsets are published for lag monitors.
