@@ -45,7 +45,7 @@ class Coordinator::View final : public kafka::Group {
     }
     return {};
   }
-  std::string trouble() const override { return ""; }
+  std::optional<base::Error> trouble() const override { return std::nullopt; }
   void publish_offsets(const std::vector<kafka::Assignment>&) override {}
 
  private:

@@ -48,7 +48,9 @@ base::Result<void> DataFiles::append(const columns::Batch& batch) {
     auto end = first + 1;
     while (end < batch.rows() && batch.arrival[end] >= day_begins && batch.arrival[end] < day_ends) ++end;
     TRY(auto* const file, file_of(day));
+    const auto sent = file->writer->sent();
     TRY_VOID(file->writer->append(batch, first, end - first));
+    if (file->writer->sent() > sent) world_.failpoints.reach("ingest.mid_multipart");
     first = end;
   }
   return {};

@@ -48,6 +48,7 @@ class StreamingWriter final : public ParquetWriter {
   }
 
   std::int64_t rows() const override { return totals_.rows; }
+  std::int64_t sent() const override { return stream_->sent(); }
 
  private:
   base::Result<void> put(std::string_view bytes) {

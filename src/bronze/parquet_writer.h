@@ -45,6 +45,8 @@ class ParquetWriter {
   // Makes it visible. Requires finish().
   virtual base::Result<void> close() = 0;
   virtual std::int64_t rows() const = 0;
+  // As WriteStream::sent().
+  virtual std::int64_t sent() const = 0;
 };
 
 }  // namespace headpond::bronze

@@ -22,8 +22,8 @@ using testing::TestWorld;
 
 class WriterTest : public ::testing::Test {
  protected:
-  std::unique_ptr<Writer> open() {
-    auto writer = world_.open();
+  std::unique_ptr<Writer> open(const WriterOptions& options = {}) {
+    auto writer = world_.open(options);
     EXPECT_TRUE(writer) << writer.error().message;
     return writer ? std::move(*writer) : nullptr;
   }
@@ -254,10 +254,13 @@ TEST_F(WriterTest, ReopensAtTheTablesPositions) {
 TEST_F(WriterTest, PassesItsFailpointsInOrder) {
   std::vector<std::string> reached;
   world_.failpoints.on_reach = [&](std::string_view name) { reached.emplace_back(name); };
-  const auto writer = open();
-  append(*writer, 0, 0, 5);
+  const auto writer = open({.row_group_rows_max = 4});
+  append(*writer, 0, 0, 3);
+  EXPECT_TRUE(reached.empty());  // nothing of it has left the process
+  append(*writer, 0, 3, 1, kNow + 10'000);
   commit(*writer, first_request());
-  EXPECT_EQ(reached, (std::vector<std::string>{"ingest.before_data_put", "ingest.after_data_put", "ingest.after_log_put"}));
+  EXPECT_EQ(reached,
+            (std::vector<std::string>{"ingest.mid_multipart", "ingest.before_data_put", "ingest.after_data_put", "ingest.after_log_put"}));
 }
 
 TEST_F(WriterTest, ANewGenerationTakesOverFromTheOld) {

@@ -135,6 +135,7 @@ class MemoryStore final : public ObjectStore {
       return {};
     }
     base::Result<void> close() override { return store_.put(path_, bytes_); }
+    std::int64_t sent() const override { return static_cast<std::int64_t>(bytes_.size()); }
 
    private:
     MemoryStore& store_;
@@ -224,6 +225,7 @@ class FaultyStore final : public ObjectStore {
     base::Result<void> close() override {
       return store_.mutate(path_, [&] { return inner_->close(); });
     }
+    std::int64_t sent() const override { return inner_->sent(); }
 
    private:
     FaultyStore& store_;

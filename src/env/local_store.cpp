@@ -181,6 +181,7 @@ class LocalWriteStream final : public WriteStream {
     if (dead_) return fail(ErrorKind::kRetry, "writing " + target_ + " failed before; start it again");
     auto result = file_.append(bytes);
     dead_ = !result;
+    if (result) sent_ += static_cast<std::int64_t>(bytes.size());
     return result;
   }
 
@@ -191,9 +192,12 @@ class LocalWriteStream final : public WriteStream {
     return file_.rename_to(target_);
   }
 
+  std::int64_t sent() const override { return sent_; }
+
  private:
   TemporaryFile file_;
   std::string target_;
+  std::int64_t sent_ = 0;
   bool dead_ = false;
 };
 

@@ -33,6 +33,8 @@ class WriteStream {
   virtual base::Result<void> append(std::string_view bytes) = 0;
   // Makes the object visible and durable. Errors: kRetry: not visible. kUnknown: perhaps visible.
   virtual base::Result<void> close() = 0;
+  // Bytes that are with the store by now, or on their way, and not visible before close(): what a process that dies leaves behind.
+  virtual std::int64_t sent() const { return 0; }
 };
 
 class ObjectStore {

@@ -78,10 +78,13 @@ class RemoteWriteStream final : public WriteStream {
     return result_of(hp_upload_complete(upload_, sink_into(failure)), failure);
   }
 
+  std::int64_t sent() const override { return sent_; }
+
  private:
   base::Result<void> send_part() {
     if (upload_ == nullptr) upload_ = hp_upload_open(store_, text_of(path_));
     std::string failure;
+    sent_ += static_cast<std::int64_t>(part_.size());
     auto sent = result_of(hp_upload_part(upload_, adopt(std::exchange(part_, {})), sink_into(failure)), failure);
     dead_ = !sent;
     return sent;
@@ -91,6 +94,7 @@ class RemoteWriteStream final : public WriteStream {
   const std::string path_;
   std::string part_;
   hp_upload* upload_ = nullptr;
+  std::int64_t sent_ = 0;
   bool dead_ = false;
 };
 

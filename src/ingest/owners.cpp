@@ -19,9 +19,10 @@ base::Result<void> TopicEngine::adopt() {
 // Carries out what the group wants, and only then tells it so.
 base::Result<void> TopicEngine::rebalance() {
   const auto change = owners_.take();
-  if (!change && owners_.group() != nullptr && !owners_.group()->trouble().empty())
-    return base::fail(base::ErrorKind::kRetry, owners_.group()->trouble());
-  if (!change) return {};
+  if (!change) {
+    auto trouble = owners_.group() == nullptr ? std::nullopt : owners_.group()->trouble();
+    return trouble ? base::Result<void>(std::unexpected(std::move(*trouble))) : base::Result<void>();
+  }
   using Kind = kafka::GroupChange::Kind;
   if (change->kind == Kind::kGiven) {
     TRY_VOID(give(change->partitions));

@@ -19,7 +19,7 @@ struct FakeGroup final : kafka::Group {
     std::function<void()> on_done = [] {};
     int done = 0;
     std::vector<kafka::Assignment> published;
-    std::string trouble;
+    std::optional<base::Error> trouble;
   };
   explicit FakeGroup(World& w) : world(w) {}
   std::optional<kafka::GroupChange> take() override {
@@ -33,7 +33,7 @@ struct FakeGroup final : kafka::Group {
     ++world.done;
     return {};
   }
-  std::string trouble() const override { return world.trouble; }
+  std::optional<base::Error> trouble() const override { return world.trouble; }
   void publish_offsets(const std::vector<kafka::Assignment>& next) override { world.published = next; }
   World& world;
 };
@@ -283,11 +283,21 @@ TEST_F(OwnersTest, StartLatestIsSettledOnceWhenSeveralBeginTogether) {
 
 TEST_F(OwnersTest, WhatKeepsAMemberOutOfItsGroupEndsIt) {
   open_member(a_, {0});
-  a_.group.trouble = "consumer group 'g': not authorized";
+  a_.group.trouble = base::Error{base::ErrorKind::kRetry, "consumer group 'g': not authorized"};
   go({&a_}, 0.05);  // what it was dealt comes first
   const auto stepped = a_.engine->step();
   ASSERT_FALSE(stepped);
   EXPECT_EQ(stepped.error().message, "consumer group 'g': not authorized");
+  EXPECT_EQ(stepped.error().kind, base::ErrorKind::kRetry);
+}
+
+TEST_F(OwnersTest, AMemberWhoseIdAnotherHasTakenStops) {
+  open_member(a_, {0});
+  a_.group.trouble = base::Error{base::ErrorKind::kInvalid, "another ingester has joined with the same group.instance.id"};
+  go({&a_}, 0.05);
+  const auto stepped = a_.engine->step();
+  ASSERT_FALSE(stepped);
+  EXPECT_EQ(stepped.error().kind, base::ErrorKind::kInvalid);  // one that is opened again would throw the other out
 }
 
 TEST_F(OwnersTest, UntilEndReadsWhatWasThereAndThenIsFinished) {

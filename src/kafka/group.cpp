@@ -38,7 +38,7 @@ class Member final : public Group {
       if (!event) return std::nullopt;
       if (rd_kafka_event_type(event.get()) == RD_KAFKA_EVENT_REBALANCE) {
         pending_ = std::move(event);
-        trouble_.clear();
+        trouble_.reset();
       } else {
         hear(event.get());
       }
@@ -58,7 +58,7 @@ class Member final : public Group {
     return answer();
   }
 
-  std::string trouble() const override { return trouble_; }
+  std::optional<base::Error> trouble() const override { return trouble_; }
 
   void publish_offsets(const std::vector<Assignment>& next) override {
     if (next.empty()) return;
@@ -99,17 +99,28 @@ class Member final : public Group {
 
   void note(rd_kafka_resp_err_t code, const char* text) {
     switch (code) {
+      case RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID: return duplicate_instance();
       case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
-      case RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID:
       case RD_KAFKA_RESP_ERR_INVALID_GROUP_ID:
       case RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL:
       case RD_KAFKA_RESP_ERR_INVALID_SESSION_TIMEOUT:
       case RD_KAFKA_RESP_ERR__FATAL:
-        trouble_ = "consumer group '" + group_ + "': " + (text == nullptr ? rd_kafka_err2str(code) : text);
-        if (code == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED) trouble_ += "; grant this principal READ on the group";
+        // A fatal error hides its reason behind this code.
+        if (char why[512]; code == RD_KAFKA_RESP_ERR__FATAL &&
+                           rd_kafka_fatal_error(client_.get(), why, sizeof why) == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID)
+          return duplicate_instance();
+        trouble_ = {base::ErrorKind::kRetry, "consumer group '" + group_ + "': " + (text == nullptr ? rd_kafka_err2str(code) : text)};
+        if (code == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED) trouble_->message += "; grant this principal READ on the group";
         return;
       default: return;
     }
+  }
+
+  void duplicate_instance() {
+    trouble_ = {base::ErrorKind::kInvalid, "consumer group '" + group_ +
+                                               "': another ingester has joined with the same group.instance.id and goes on in this one's "
+                                               "place; give each an id of its own under source.kafka.librdkafka_options, such as "
+                                               "\"${HOSTNAME}\""};
   }
 
   base::Result<void> check(rd_kafka_resp_err_t code, const char* what) const {
@@ -122,7 +133,7 @@ class Member final : public Group {
   Queue changes_;
   Event pending_;  // the change that waits for done()
   bool told_ = false;
-  std::string trouble_;
+  std::optional<base::Error> trouble_;
 };
 
 }  // namespace

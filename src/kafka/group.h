@@ -33,8 +33,9 @@ class Group {
   virtual std::optional<GroupChange> take() = 0;
   // The change taken last is carried out. Errors: kRetry: the client refuses: leave the group and join again.
   virtual base::Result<void> done() = 0;
-  // What keeps this member out of the group for good, for a person: not authorized, an id that another holds. Empty: nothing.
-  virtual std::string trouble() const = 0;
+  // What keeps this member out of the group: kRetry: not authorized, a protocol that is not the group's. kInvalid: another member has
+  // joined under this one's group.instance.id; joining again would throw that one out in turn.
+  virtual std::optional<base::Error> trouble() const = 0;
   // Writes the group's offsets, for lag monitors alone: nothing reads them back, failures are ignored.
   virtual void publish_offsets(const std::vector<Assignment>& next) = 0;
 };

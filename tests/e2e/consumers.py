@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
-"""consumers.py [--soak] [--kills N] [--seed N] [NAME…]: several `headpond ingest` on one topic of a real Kafka.
+"""consumers.py [--soak] [--kills N] [--rounds N] [--seed N] [NAME…]: several `headpond ingest` on one topic of a real Kafka.
 
-kills      ingesters of one consumer group under load, killed at each failpoint of ingest (in the middle of a rebalance too) and at random, the
-           broker restarted among it, transactions aborted all along; on a directory and on S3 at the same time, where a proxy spoils a share of the requests
-           (503, slow, connection reset, carried out and the answer lost)
+kills      ingesters of one consumer group under load, killed at each failpoint of ingest (in the middle of a multipart upload and of a rebalance
+           too) and at random, the broker restarted among it, transactions aborted all along; at the same time on a directory whose disk is full now and
+           then, and on S3, where a proxy spoils a share of the requests (503, slow, connection reset, carried out and the answer lost).
+           Round r has seed + 100 r
+expired    members killed while they go on over records that retention has deleted unread (--accept-loss)
+paused     a member stands still beyond session.timeout.ms, another takes over, it goes on
+instance   group.instance.id: a member that comes back in time keeps its partitions; a second process with its id ends the first with one clear line
 elastic    a second and a third member join and leave, partitions are added, all under load
 static     two instances; one is killed, the other names its partitions; a mistaken start is one clear line
 start      `start:` a time, and `--until-end`
@@ -12,11 +16,11 @@ cut        the broker's log is cut below the table's position and written anew
 The oracle is a separate consumer of the topic against the rows that deltalake, DuckDB and pyarrow read. Prints hits and kills per failpoint;
 one without its kills is a failure. Exit 1 with the first thing that is wrong."""
 import argparse
-import collections
 import datetime
 import json
 import pathlib
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -28,248 +32,215 @@ import deltalake
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import harness  # noqa: E402
+from fleet import FAILPOINTS, PARTITIONS, SESSION, Disk, Fleet, Restarts, Traffic, World, ended_at, facts, hold_against_topic, read_by, table_of, until_end, writers  # noqa: E402
 from harness import BINARY, Up, check, headpond, oracle, wait_until  # noqa: E402
 from ingest import gap_kinds  # noqa: E402
 from s3 import S3, Proxy  # noqa: E402
 
-FAILPOINTS = ["ingest.before_data_put", "ingest.after_data_put", "ingest.after_log_put", "ingest.mid_assign", "ingest.mid_revoke"]
-PARTITIONS = 6
-LIVE_MAX = 4
-QUIET_S = 4  # without a kill another member is started: a rebalance may be what is waited for
-TOPOLOGY = """\
-version: 1
-name: {name}
-source:
-  kafka: {{brokers: "{brokers}", topic: {topic}, encoding: json, {options},
-    librdkafka_options: {{session.timeout.ms: "2000", heartbeat.interval.ms: "300", socket.timeout.ms: "10000"}}}}
-consumers:
-  - {{name: live-ops, tier: 2, freshness: 5m}}
-bronze: {{location: {location}, commit_interval: 500ms, stall_after: 3s}}
-"""
 
+class Party:
+    """One store's fleet under traffic, on a thread of its own; its first failure ends the other's wait too."""
 
-class World:
-    def __init__(self, directory, kafka, options):
-        self.directory, self.kafka, self.options = directory, kafka, options
-        self.admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": kafka.bootstrap})
-
-    def create(self, topic, partitions=PARTITIONS):
-        for future in self.admin.create_topics([confluent_kafka.admin.NewTopic(topic, partitions, 1)]).values():
-            future.result()
-
-    def topology(self, topic, options, location="lake/bronze/logs", folder=None):
-        folder = self.directory / (folder or topic)
-        folder.mkdir(exist_ok=True)
-        path = folder / "topology.yaml"
-        path.write_text(TOPOLOGY.format(name=topic, brokers=self.kafka.bootstrap, topic=topic, options=options, location=location))
-        return path
-
-
-def table_of(topology):
-    return topology.parent / "lake" / "bronze" / "logs"
-
-
-def facts(table):
-    """What each version says of itself, in order."""
-    return [json.loads(path.read_text().splitlines()[0])["commitInfo"].get("headpond", {}) for path in sorted((table / "_delta_log").glob("*.json"))]
-
-
-def writers(table):
-    return collections.Counter(batch["writer"] for fact in facts(table) for batch in fact.get("batches", []))
-
-
-def until_end(topology, *arguments, env=None):
-    done = headpond("ingest", "-f", topology, "--until-end", *arguments, env=env, timeout=180)
-    check(done.returncode == 0, f"ingest --until-end: exit {done.returncode}: {done.stderr}")
-
-
-def hold_against_topic(world, topology, topic, table, env=None):
-    print("  " + oracle("bronze_equals_topic.py", world.kafka.bootstrap, topic, table).strip().splitlines()[-1])
-    audit = headpond("audit", "-f", topology, "--deep", env=env)
-    check(audit.returncode == 0, f"audit --deep: {audit.stdout}{audit.stderr}")
-
-
-class Traffic:
-    """Plain records by `generate`, and a producer whose transactions are aborted every third time."""
-
-    def __init__(self, world, topology, topic, rate, seed):
-        self.stopping = threading.Event()
-        self.plain = subprocess.Popen([BINARY, "generate", "-f", str(topology), "-n", "100000000", "--rate", str(rate), "--seed", str(seed), "--malformed", "0.01", "--late", "0.01"],
-                                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.thread = threading.Thread(target=self.transact, args=(world, topic, seed), daemon=True)
-        self.aborted = 0
+    def __init__(self, world, name, location, table, seed, env, restarts, disk=None):
+        self.world, self.name, self.restarts, self.env, self.error = world, name, restarts, env, None
+        world.create(name)
+        self.fleet = Fleet(world, name, location, table, world.options.kills, seed, env, disk)
+        self.thread = threading.Thread(target=self.guarded, args=(seed,), daemon=True)
         self.thread.start()
 
-    def transact(self, world, topic, seed):
-        chance = random.Random(seed)
-        producer = None
-        while not self.stopping.wait(0.05):
-            try:
-                if producer is None:
-                    producer = confluent_kafka.Producer({"bootstrap.servers": world.kafka.bootstrap, "transactional.id": f"{topic}-load", "linger.ms": 1})
-                    producer.init_transactions(30)
-                producer.begin_transaction()
-                for _ in range(chance.choice([0, 1, 3, 20])):
-                    producer.produce(topic, json.dumps({"tenant": "t1", "n": chance.randrange(1000)}).encode(), partition=chance.randrange(PARTITIONS))
-                producer.flush(10)
-                if chance.random() < 0.34:
-                    producer.abort_transaction(20)
-                    self.aborted += 1
-                else:
-                    producer.commit_transaction(20)
-            except (confluent_kafka.KafkaException, BufferError):
-                producer = None  # the broker was restarted under it
+    def guarded(self, seed):
+        try:
+            self.play(seed)
+        except BaseException as error:  # noqa: BLE001
+            self.error = f"{self.name}: {error}"
+            self.restarts.barrier.abort()
 
-    def end(self):
-        self.stopping.set()
-        self.thread.join(90)
-        self.plain.terminate()
-        self.plain.wait(30)
-
-
-class Fleet:
-    """Members of one group, each started with the failpoint it is to die at, or to be killed at a random moment."""
-
-    def __init__(self, world, name, location, table, kills, seed, env):
-        self.world, self.name, self.table, self.env = world, name, table, env
-        self.random = random.Random(seed)
-        self.topology = world.topology(name, "start: earliest, assignment: group", location)
-        self.hits = self.topology.parent / "failpoints"
-        self.hits.touch()
-        self.killed = collections.Counter()
-        self.live, self.surplus, self.restarted = [], 0, -1e9
-        self.spoilt, self.unstarted = location.startswith("s3:"), 0
-        self.schedule = FAILPOINTS * 3 + [None]
-        self.schedule += [self.random.choice(FAILPOINTS + [None] * 3) for _ in range(kills - len(self.schedule))]
-        self.random.shuffle(self.schedule)
-        self.total = len(self.schedule)
-
-    def start(self):
-        name = self.schedule.pop()
-        env = {**self.env, "HEADPOND_FAILPOINT_LOG": str(self.hits)}
-        if name:
-            env["HEADPOND_FAILPOINT"] = f"{name}:{1 if 'mid_' in name else self.random.randrange(1, 4)}"
-        up = Up(self.topology, self.topology.parent / "ingest.log", "ingest", env=env)
-        self.live.append({"name": name, "up": up, "started": time.monotonic(), "until": time.monotonic() + self.random.uniform(0.5, 4)})
-
-    def reap(self):
-        """True: somebody has died as planned."""
-        for member in self.live:
-            code = member["up"].process.poll()
-            if code is None and member["name"] is None and time.monotonic() > member["until"]:
+    def play(self, seed):
+        fleet = self.fleet
+        self.traffic = Traffic(self.world, fleet.topology, self.name, 300, seed, fleet.wants_large)
+        try:
+            fleet.run(self.restarts)
+        finally:
+            self.traffic.end()
+            for member in fleet.live:
                 member["up"].kill()
-                code = -9
-            if code is None:
-                continue
-            member["up"].kill()
-            if code == 3 and (self.spoilt or member["started"] < self.restarted + 5):  # broker or store did not answer when it was starting
-                self.live.remove(member)
-                self.unstarted += 1
-                self.schedule.append(member["name"])
-                return False
-            check(code == -9, f"{self.name}: a member that was to die at {member['name']} ended with {code}; see {self.topology.parent}/ingest.log")
-            self.killed[member["name"] or "at random"] += 1
-            self.live.remove(member)
-            return True
-        return False
+        wait_until(lambda: headpond("ingest", "-f", fleet.topology, "--until-end", env=self.env, timeout=180).returncode == 0, 240, f"{self.name}: ingest --until-end ends with exit 0")
 
-    def run(self, restart_broker):
-        changed = time.monotonic()
-        while self.schedule or self.live:
-            if self.reap():
-                changed = time.monotonic()
-                if sum(self.killed.values()) == self.total // 2:
-                    restart_broker()
-                    self.restarted = time.monotonic()
-            quiet = time.monotonic() - changed > QUIET_S
-            if self.schedule and (len(self.live) < 2 or (quiet and len(self.live) < LIVE_MAX)):
-                self.start()
-                changed = time.monotonic()
-            elif quiet and not self.schedule and self.live:
-                # The last ones wait for a rebalance or a commit: one more member comes and goes.
-                check(self.surplus < 12, f"{self.name}: nothing kills {[m['name'] for m in self.live]}; see {self.topology.parent}/ingest.log")
-                self.surplus += 1
-                extra = Up(self.topology, self.topology.parent / "ingest.log", "ingest", env={**self.env, "HEADPOND_FAILPOINT_LOG": str(self.hits)})
-                wait_until(lambda: any(m["up"].process.poll() is not None for m in self.live) or time.monotonic() - changed > 2 * QUIET_S, 60, "a rebalance")
-                check(extra.terminate() == 0, f"{self.name}: SIGTERM did not end a member cleanly")
-                changed = time.monotonic()
-            threading.Event().wait(0.05)
-
-    def report(self):
-        reached = collections.Counter(self.hits.read_text().split())
-        print(f"  {self.name}: {sum(self.killed.values())} kills")
-        for name in FAILPOINTS:
-            print(f"    {name:26} reached {reached[name]:6}  killed {self.killed[name]:3}")
-            check(self.killed[name] >= 3 and reached[name] > 0, f"{self.name}: {self.killed[name]} kills at {name}")
-        print(f"    {'at random':26} {'':14}  killed {self.killed['at random']:3}")
-        check(self.killed["at random"] > 0, f"{self.name}: no kill at random")
+    def hold(self, env):
+        fleet, table = self.fleet, self.fleet.table
+        fleet.report()
+        check(len(writers(table)) > 2, f"{self.name}: only {len(writers(table))} ingesters have committed rows")
+        check({"control", "aborted"} <= gap_kinds(table), f"{self.name}: gaps of kinds {gap_kinds(table)} only")
+        print(f"    {len(facts(table))} versions by {len(writers(table))} writers, {self.traffic.aborted} transactions aborted, {self.traffic.large} records of 9 MB, "
+              f"{fleet.unstarted} starts failed, broker killed {self.restarts.count} time")
+        hold_against_topic(self.world, fleet.topology, self.name, table, env=env)
 
 
-class Restarts:
-    """The broker is killed once, when both stores have had half of their kills."""
-
-    def __init__(self, kafka, parties):
-        self.kafka, self.barrier, self.count = kafka, threading.Barrier(parties, action=self.restart), 0
-
-    def restart(self):
-        self.kafka.stop("kill")
-        self.kafka.start_again()
-        self.count += 1
-
-    def __call__(self):
-        self.barrier.wait(600)
+def kill_round(world, number, seed, s3, proxy):
+    restarts, end = Restarts(world.kafka, 2), f"-{number}" if number else ""
+    directory, bucket = world.directory / f"on-directory{end}", world.directory / "s3" / "data" / "lake"
+    disk = Disk(directory / "lake")
+    try:
+        parties = [Party(world, directory.name, "lake/bronze/logs", directory / "lake" / "bronze" / "logs", seed, {}, restarts, disk),
+                   Party(world, f"on-s3{end}", f"s3://lake/r{number}/logs", bucket / f"r{number}" / "logs", seed + 1, {**s3.env, "AWS_ENDPOINT_URL": proxy.url}, restarts)]
+        for party in parties:
+            party.thread.join()
+        check(not any(party.error for party in parties), "; ".join(party.error for party in parties if party.error))
+        parties[0].hold({})
+        full = parties[0].fleet.log.read_text().lower().count("no space left")
+        print(f"    disk full {disk.fills} times, said in {full} lines")
+        check(full > 0, "the full disk was met by nobody")
+        parties[1].hold(s3.env)
+    finally:
+        disk.close()
 
 
 def kills(world):
     options = world.options
     s3 = S3(world.directory / "s3")
     proxy = Proxy(s3.endpoint, options.faults, options.seed)
-    failures = []
-    restarts = Restarts(world.kafka, 2)
-
-    def one(name, location, table, seed, env):
-        try:
-            world.create(name)
-            fleet = Fleet(world, name, location, table, options.kills, seed, env)
-            traffic = Traffic(world, fleet.topology, name, 300, seed)
-            try:
-                fleet.run(restarts)
-            finally:
-                traffic.end()
-                for member in fleet.live:
-                    member["up"].kill()
-            wait_until(lambda: headpond("ingest", "-f", fleet.topology, "--until-end", env=env, timeout=180).returncode == 0, 240, f"{name}: ingest --until-end ends with exit 0")
-            return fleet, traffic
-        except BaseException as error:  # noqa: BLE001
-            failures.append(f"{name}: {error}")
-            restarts.barrier.abort()
-            raise
-
-    results = {}
-    jobs = {"on-directory": ("lake/bronze/logs", world.directory / "on-directory" / "lake" / "bronze" / "logs", options.seed, {}),
-            "on-s3": ("s3://lake/bronze/logs", world.directory / "s3" / "data" / "lake" / "bronze" / "logs", options.seed + 1, {**s3.env, "AWS_ENDPOINT_URL": proxy.url})}
-    threads = [threading.Thread(target=lambda n=n, j=j: results.__setitem__(n, one(n, *j)), daemon=True) for n, j in jobs.items()]
     try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        check(not failures, "; ".join(failures))
-        for name, (fleet, traffic) in results.items():
-            fleet.report()
-            check(len(writers(fleet.table)) > 2, f"{name}: only {len(writers(fleet.table))} ingesters have committed rows")
-            check({"control", "aborted"} <= gap_kinds(fleet.table), f"{name}: gaps of kinds {gap_kinds(fleet.table)} only")
-            print(f"    {len(facts(fleet.table))} versions by {len(writers(fleet.table))} writers, {traffic.aborted} transactions aborted, broker killed {restarts.count} time")
-            hold_against_topic(world, fleet.topology, name, fleet.table, s3.env if fleet.spoilt else {})
-        print(f"  store: {proxy.requests} requests, spoilt: " + ", ".join(f"{kind} {proxy.hits[kind]}" for kind in Proxy.KINDS) + f"; {results['on-s3'][0].unstarted} starts failed")
+        for number in range(options.rounds):
+            seed = options.seed + 100 * number
+            print(f" round {number}, seed {seed}", flush=True)
+            kill_round(world, number, seed, s3, proxy)
+        print(f"  store: {proxy.requests} requests, spoilt: " + ", ".join(f"{kind} {proxy.hits[kind]}" for kind in Proxy.KINDS))
         check(all(proxy.hits[kind] for kind in Proxy.KINDS), f"spoilt requests by kind: {dict(proxy.hits)}")
     finally:
         proxy.close()
         s3.stop()
 
 
+def expire(world, topic, table, chance, lost):
+    """Deletes what the table has not read of some partitions, a part of it or all; nobody is reading."""
+    ended, ends = ended_at(table), {}
+    asked = {confluent_kafka.TopicPartition(topic, partition): confluent_kafka.admin.OffsetSpec.latest() for partition in chance.sample(range(PARTITIONS), 3)}
+    for target, future in world.admin.list_offsets(asked).items():
+        position, end = ended.get(target.partition, -1) + 1, future.result().offset
+        if end - position >= 2:
+            ends[target.partition] = chance.randrange(position + 1, end + 1)
+            lost.update((target.partition, offset) for offset in range(position, ends[target.partition]))
+    for partition, offset in ends.items():  # one a call: of several the client library's answer damages its memory
+        (future,) = world.admin.delete_records([confluent_kafka.TopicPartition(topic, partition, offset)]).values()
+        future.result()
+    return len(ends)
+
+
+def expired(world):
+    name, chance, lost, killed, expiries = "expired", random.Random(world.options.seed), set(), 0, 0
+    world.create(name)
+    topology = world.topology(name, "start: earliest, assignment: group")
+    table, log, earlier, hits = table_of(topology), topology.parent / "ingest.log", topology.parent / "earlier", topology.parent / "failpoints"
+    producer = confluent_kafka.Producer({"bootstrap.servers": world.kafka.bootstrap})
+
+    def produce():
+        for n in range(600):
+            producer.produce(name, json.dumps({"tenant": "t", "n": n}).encode(), partition=n % PARTITIONS)
+        check(producer.flush(30) == 0, "600 records are produced")
+
+    produce()
+    until_end(topology)
+    rounds = ["ingest.before_data_put", "ingest.after_data_put", "ingest.after_log_put", "ingest.mid_assign"] * 3
+    chance.shuffle(rounds)
+    for failpoint in rounds:
+        produce()
+        oracle("bronze_equals_topic.py", world.kafka.bootstrap, name, table, "--dump", earlier)
+        expiries += expire(world, name, table, chance, lost)
+        env = {"HEADPOND_FAILPOINT": f"{failpoint}:{chance.randrange(1, 3) if 'mid_' not in failpoint else 1}", "HEADPOND_FAILPOINT_LOG": str(hits)}
+        members = [Up(topology, log, "ingest", env=env, arguments=["--accept-loss"]) for _ in range(2)]
+        begun, produced = time.monotonic(), time.monotonic()
+        while any(member.running() for member in members):
+            check(time.monotonic() - begun < 90, f"nobody dies at {failpoint}; see {log}")
+            if time.monotonic() - produced > 1:
+                produce()
+                produced = time.monotonic()
+            threading.Event().wait(0.05)
+        for member in members:
+            member.kill()
+            check(member.process.returncode == -9, f"a member that was to die at {failpoint} ended with {member.process.returncode}; see {log}")
+        killed += len(members)
+    refused = headpond("ingest", "-f", topology, "--until-end", timeout=180) if expire(world, name, table, chance, lost) else None
+    check(refused is None or (refused.returncode == 2 and "--accept-loss" in refused.stderr), f"without --accept-loss: {refused and refused.stderr}")
+    until_end(topology, "--accept-loss")
+    check("retention (accepted)" in gap_kinds(table), f"gaps: {gap_kinds(table)}")
+    (topology.parent / "lost.json").write_text(json.dumps(sorted(lost)))
+    print(f"  {killed} kills at {len(set(rounds))} points, {expiries} partitions expired, {len(lost)} records lost; reached: "
+          + ", ".join(f"{point} {hits.read_text().split().count(point)}" for point in sorted(set(rounds))))
+    hold_against_topic(world, topology, name, table, "--earlier", earlier, "--lost", topology.parent / "lost.json")
+
+
+def paused(world):
+    world.create("paused")
+    chance = random.Random(world.options.seed)
+    topology = world.topology("paused", "start: earliest, assignment: group")
+    table, log = table_of(topology), topology.parent / "ingest.log"
+    fenced = lambda: json.loads((table / "_headpond" / "cursors" / "ingest.json").read_text())["figures"]["fenced"]
+    traffic = Traffic(world, topology, "paused", 300, 5)
+    members, most = [Up(topology, log, "ingest") for _ in range(2)], 0
+    try:
+        wait_until(lambda: (table / "_delta_log").is_dir() and len(read_by(table)) == 2, 60, "both members commit")
+        for turn in range(4):
+            threading.Event().wait(chance.uniform(0, 0.5))  # a random moment of its commit interval
+            still = members[turn % 2].process
+            still.send_signal(signal.SIGSTOP)
+            since = len(facts(table)) + 2
+            try:
+                wait_until(lambda: any(len(read) == PARTITIONS for read in read_by(table, since).values()), 60, "the other member reads everything")
+            finally:
+                still.send_signal(signal.SIGCONT)
+            # The one that stood still finds out from the table, or from the group, whichever is first.
+            wait_until(lambda: fenced() > 0, 30, "the member that stood still says that it was fenced")
+            most = max(most, fenced())
+            since = len(facts(table)) + 2
+            wait_until(lambda: len([1 for read in read_by(table, since).values() if read]) == 2, 60, "both commit again")
+            check(all(member.running() for member in members), f"a member ended by itself; see {log}")
+    finally:
+        traffic.end()
+        codes = [member.terminate() for member in members]
+    check(codes == [0, 0], f"SIGTERM: {codes}; see {log}")
+    until_end(topology)
+    print(f"  4 pauses beyond session.timeout.ms, up to {most:.0f} batches dropped by one member")
+    hold_against_topic(world, topology, "paused", table)
+
+
+def instance(world):
+    world.create("instance")
+    client = SESSION.replace('"2000"', '"20000"') + ', group.instance.id: "${INSTANCE}"'
+    topology = world.topology("instance", "start: earliest, assignment: group", client=client)
+    table, folder = table_of(topology), topology.parent
+    start = lambda name, log: Up(topology, folder / f"{log}.log", "ingest", env={"INSTANCE": name, "HEADPOND_FAILPOINT_LOG": str(folder / f"{log}.points")})
+    rebalances = lambda log: sum("mid_" in line for line in (folder / f"{log}.points").read_text().split())
+    traffic = Traffic(world, topology, "instance", 300, 6)
+    members = {name: start(name, name) for name in ("host-1", "host-2")}
+    try:
+        wait_until(lambda: (table / "_delta_log").is_dir() and len(read_by(table, -6)) == 2, 60, "both members commit")
+        before = rebalances("host-2")
+        members["host-1"].kill()
+        since = len(facts(table))
+        members["host-1"] = start("host-1", "again")
+        wait_until(lambda: len(read_by(table, since)) == 2 and set().union(*read_by(table, since).values()) == set(range(PARTITIONS)), 15, "the member that came back reads what it had")
+        check(rebalances("host-2") == before, "the other member was asked to rebalance")
+        second = start("host-1", "second")
+        try:
+            members["host-1"].process.wait(40)
+        except subprocess.TimeoutExpired:
+            raise harness.Failed(f"two processes with one group.instance.id: the first goes on; see {folder}") from None
+        said = next((line for line in (folder / "again.log").read_text().splitlines() if "group.instance.id" in line), "nothing of it")
+        check(members["host-1"].process.returncode == 2 and "another ingester has joined with the same" in said, f"exit {members['host-1'].process.returncode}: {said}")
+        print(f"  {said}")
+        members["host-1"] = second
+        since = len(facts(table))
+        wait_until(lambda: len(read_by(table, since)) == 2, 60, "the second goes on in its place")
+    finally:
+        traffic.end()
+        codes = [member.terminate() for member in members.values()]
+    check(codes == [0, 0], f"SIGTERM: {codes}; see {folder}")
+    until_end(world.topology("instance", "start: earliest"))
+    hold_against_topic(world, topology, "instance", table)
+
+
 def active_writers(table, since):
-    return {batch["writer"] for fact in facts(table)[since:] for batch in fact.get("batches", [])}
+    return set(read_by(table, since))
 
 
 def elastic(world):
@@ -405,18 +376,20 @@ def cut(world):
     print("  " + next(line for line in anew.stderr.splitlines() if "written anew" in line)[:200])
 
 
-ALL = {"kills": kills, "elastic": elastic, "static": static, "start": start, "cut": cut}
+ALL = {"kills": kills, "expired": expired, "paused": paused, "instance": instance, "elastic": elastic, "static": static, "start": start, "cut": cut}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--soak", action="store_true")
-    parser.add_argument("--kills", type=int, help="on each store (default 16, with --soak 110)")
+    parser.add_argument("--kills", type=int, help="on each store, in a round (default 19, with --soak 55)")
+    parser.add_argument("--rounds", type=int, help="default 1, with --soak 4")
     parser.add_argument("--seed", type=int, default=12)
     parser.add_argument("--faults", type=float, default=0.02, help="share of S3 requests that is spoilt")
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
-    options.kills = options.kills or (110 if options.soak else len(FAILPOINTS) * 3 + 1)
+    options.kills = options.kills or (55 if options.soak else len(FAILPOINTS) * 3 + 1)
+    options.rounds = options.rounds or (4 if options.soak else 1)
     print(f"seed {options.seed}")
     with harness.Workspace() as directory, harness.Kafka(directory / "kafka") as kafka:
         world = World(directory, kafka, options)

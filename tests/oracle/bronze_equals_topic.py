@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""bronze_equals_topic.py BOOTSTRAP TOPIC TABLE [--generation N] [--raw] [--before-start]: holds a bronze table against its topic, row by row.
+"""bronze_equals_topic.py BOOTSTRAP TOPIC TABLE [--generation N] [--raw] [--before-start] [--dump FILE] [--earlier FILE] [--lost FILE]: holds a bronze table against its topic, row by row.
 
 The topic is read by a consumer that is not ours (confluent-kafka, read_committed, from the beginning to the end as it is now); the table through
 deltalake, DuckDB's delta extension and pyarrow. Each record must be there exactly once, with its payload, key, headers, time and size; `error`
 must be set exactly where Python's own JSON reader fails; the default columns must hold what Python reads from the payload; `arrival` must
 never fall within a partition and lie in its ingest_date. --raw: an `encoding: raw` topic. --before-start: rows may begin behind offset 0.
+--dump: only adds what the topic holds now to FILE; --earlier: that FILE, the topic may have lost records since. --lost: JSON, [partition, offset]
+of the records that must not be in the table; all others must.
 Exit 1 with the first differences, 0 when there is none."""
 import argparse
 import base64
@@ -13,6 +15,7 @@ import glob
 import json
 import math
 import os
+import pickle
 import sys
 from urllib.parse import unquote
 
@@ -99,6 +102,13 @@ def read_topic(bootstrap, topic):
                 message.value(), message.key(), message.headers(), None if kind == confluent_kafka.TIMESTAMP_NOT_AVAILABLE else at_ms)
     consumer.close()
     return records
+
+
+def load(path):
+    if not path or not os.path.exists(path):
+        return {}
+    with open(path, "rb") as file:
+        return pickle.load(file)
 
 
 def through_deltalake(path, columns):
@@ -225,8 +235,21 @@ def main():
     parser.add_argument("--generation", type=int, default=0)
     parser.add_argument("--raw", action="store_true")
     parser.add_argument("--before-start", action="store_true")
+    parser.add_argument("--dump")
+    parser.add_argument("--earlier")
+    parser.add_argument("--lost")
     options = parser.parse_args()
-    records = read_topic(options.bootstrap, options.topic)
+    records = {**load(options.dump or options.earlier), **read_topic(options.bootstrap, options.topic)}
+    if options.dump:
+        with open(options.dump, "wb") as file:
+            pickle.dump(records, file)
+        print(f"{len(records)} records")
+        return 0
+    if options.lost:
+        with open(options.lost) as file:
+            for key in map(tuple, json.load(file)):
+                if records.pop(key, None) is None:
+                    sys.exit(f"partition {key[0]} offset {key[1]} was never in the topic, so it cannot be lost")
     present = {field.name for field in deltalake.DeltaTable(options.table).schema().fields}
     names = COLUMNS + ["ingest_date"] + ([] if options.raw else [c for c in TYPED if c in present])
     report = Report()
