@@ -242,10 +242,20 @@ std::string amounts_text(const Amounts& a) {
 
 }  // namespace
 
+base::Result<bronze::Tail> open_book(const World& world, DayBook& book) {
+  DayBook fresh;
+  fresh.forget_before(book.kept_from());
+  const delta::Table log(world.lake, world.paths.bronze);
+  TRY(const auto to, bronze::read_ledger(log, [&](const bronze::LedgerBlock& block) { return fresh.apply(block); }));
+  TRY(auto tail, bronze::Tail::open(world.lake, world.paths.bronze, to));
+  book = std::move(fresh);
+  return tail;
+}
+
 base::Result<LoadedBook> load_book(const World& world, std::optional<base::Micros> from) {
-  TRY(auto tail, bronze::Tail::open(world.lake, world.paths.bronze, base::Version(-1)));
   LoadedBook loaded;
   if (from) loaded.book.forget_before(*from);
+  TRY(auto tail, open_book(world, loaded.book));
   const delta::Table log(world.lake, world.paths.bronze);
   for (bool at_end = false; !at_end;) {
     TRY(auto step, tail.next());

@@ -17,12 +17,15 @@
 
 namespace headpond::billing {
 
-// Bronze's log folded by day.
+// Bronze's ledger and log folded by day.
 struct LoadedBook {
   DayBook book;
   std::string table_id;
 };
-// Reads the log from its beginning; days before `from` are not remembered. Errors: kNotFound: no bronze table yet.
+// Fills `book` from the ledger, remembering the days it remembered, and returns the tail that goes on behind it. Errors: kNotFound: no
+// bronze table yet.
+base::Result<bronze::Tail> open_book(const World& world, DayBook& book);
+// Reads ledger and log from their beginning; days before `from` are not remembered. Errors: kNotFound: no bronze table yet.
 base::Result<LoadedBook> load_book(const World& world, std::optional<base::Micros> from);
 
 struct StoredCertificate {

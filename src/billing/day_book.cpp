@@ -31,35 +31,57 @@ std::string to_string(const Holdout& holdout) {
          (holdout.stalled ? ", stalled: " + *holdout.stalled : "") + ")";
 }
 
+base::Result<void> DayBook::add_range(base::Version version, const std::string& source, const bronze::Range& range) {
+  const base::Micros start(range.quarter * base::kQuarterHour.value());
+  const auto midnight = base::floor_to(start, base::kDay);
+  if (!first_day_ || midnight < *first_day_) first_day_ = midnight;
+  if (midnight < kept_from_) return {};
+  auto& day = days_[midnight];
+  const base::SourcePartition name{source, range.partition};
+  auto& part = day.partitions.try_emplace(name, PartitionDay{.first = range.first, .last = range.first.prev()}).first->second;
+  if (range.first != part.last.next()) {
+    return base::fail(base::ErrorKind::kCorrupt, "version " + std::to_string(version.value()) + ": " + name.source + " partition " +
+                                                     std::to_string(name.partition.value()) + " goes on at offset " +
+                                                     std::to_string(range.first.value()) + " behind " + std::to_string(part.last.value()) +
+                                                     "; run `headpond audit`");
+  }
+  part.last = range.last;
+  part.gaps += range.gaps;
+  part.fingerprint += range.fingerprint;
+  part.payload_fingerprint += range.payload_fingerprint;
+  add(part.amounts, range);
+  add(day.slots[static_cast<std::size_t>((start - midnight).value() / base::kQuarterHour.value())], range);
+  return {};
+}
+
+void DayBook::add_rows(std::int64_t second, std::int64_t rows) {
+  const auto midnight = base::floor_to(base::Micros(second * base::kSecond.value()), base::kDay);
+  if (midnight >= kept_from_) days_[midnight].seconds[second] += rows;
+}
+
+base::Result<void> DayBook::apply(const bronze::LedgerBlock& block) {
+  for (const auto& topic : block.clock.topics()) broker_stamped_[topic.source()] = topic.log_append_time;
+  for (const auto& entry : block.ranges) TRY_VOID(add_range(block.last, entry.source, entry.range));
+  // A block counts the seconds that are still open anew.
+  for (const auto& [second, rows] : open_seconds_)
+    if (const auto day = days_.find(base::floor_to(base::Micros(second * base::kSecond.value()), base::kDay)); day != days_.end())
+      day->second.seconds.erase(second);
+  open_seconds_ = block.seconds;
+  for (const auto& [second, rows] : open_seconds_) add_rows(second, rows);
+  for (const auto& peak : block.peaks) add_rows(peak.second, peak.rows);
+  version_ = block.last;
+  clock_ = block.clock;
+  return {};
+}
+
 base::Result<void> DayBook::apply(const bronze::Step& step) {
+  if (step.gap)
+    return base::fail(base::ErrorKind::kRetry, "bronze's log was cleaned up to version " + std::to_string(step.version.value()) +
+                                                   " while it was read; reading ledger and log again");
   if (step.facts.topic) broker_stamped_[step.facts.topic->source()] = step.facts.topic->log_append_time;
   for (const auto& batch : step.facts.batches) {
-    for (const auto& range : batch.ranges) {
-      const base::Micros start(range.quarter * base::kQuarterHour.value());
-      const auto midnight = base::floor_to(start, base::kDay);
-      if (!first_day_ || midnight < *first_day_) first_day_ = midnight;
-      if (midnight < kept_from_) continue;
-      auto& day = days_[midnight];
-      if (day.first_version < base::Version(0)) day.first_version = step.version;
-      const base::SourcePartition name{batch.source, range.partition};
-      auto& part = day.partitions.try_emplace(name, PartitionDay{.first = range.first, .last = range.first.prev()}).first->second;
-      if (range.first != part.last.next()) {
-        return base::fail(base::ErrorKind::kCorrupt, "version " + std::to_string(step.version.value()) + ": " + name.source +
-                                                         " partition " + std::to_string(name.partition.value()) + " goes on at offset " +
-                                                         std::to_string(range.first.value()) + " behind " +
-                                                         std::to_string(part.last.value()) + "; run `headpond audit`");
-      }
-      part.last = range.last;
-      part.gaps += range.gaps;
-      part.fingerprint += range.fingerprint;
-      part.payload_fingerprint += range.payload_fingerprint;
-      add(part.amounts, range);
-      add(day.slots[static_cast<std::size_t>((start - midnight).value() / base::kQuarterHour.value())], range);
-    }
-    for (const auto& [second, rows] : batch.seconds) {
-      const auto midnight = base::floor_to(base::Micros(second * base::kSecond.value()), base::kDay);
-      if (midnight >= kept_from_) days_[midnight].seconds[second] += rows;
-    }
+    for (const auto& range : batch.ranges) TRY_VOID(add_range(step.version, batch.source, range));
+    for (const auto& [second, rows] : batch.seconds) add_rows(second, rows);
   }
   version_ = step.version;
   clock_ = step.clock;
@@ -94,14 +116,6 @@ std::vector<Holdout> DayBook::holdouts(base::Micros day) const {
 bool DayBook::closed(base::Micros day) const {
   const bool any = std::ranges::any_of(clock_.partitions(), [](const auto& entry) { return entry.second.in_force; });
   return any && holdouts(day).empty();
-}
-
-base::Version DayBook::durable_version() const {
-  auto version = version_;
-  for (const auto& [day, facts] : days_) {
-    if (facts.first_version >= base::Version(0)) version = std::min(version, facts.first_version.prev());
-  }
-  return version;
 }
 
 }  // namespace headpond::billing

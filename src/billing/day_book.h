@@ -1,6 +1,9 @@
-// What bronze's log says about each UTC day of arrival: offset ranges, events, bytes, fingerprints, by partition and by quarter hour.
+// What bronze's ledger and log say about each UTC day of arrival: offset ranges, events, bytes, fingerprints, by partition and by quarter
+// hour.
 //
 //   DayBook book;
+//   TRY(const auto to, bronze::read_ledger(table, [&](const auto& block) { return book.apply(block); }));
+//   TRY(auto tail, bronze::Tail::open(store, root, to));
 //   while (auto step = tail.next()…) TRY_VOID(book.apply(*step));
 //   if (book.holdouts(day).empty()) …every clock in force has passed the midnight that ends `day`…
 //
@@ -16,6 +19,7 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "bronze/ledger.h"
 #include "bronze/tail.h"
 
 namespace headpond::billing {
@@ -39,8 +43,8 @@ struct PartitionDay {
 struct DayFacts {
   std::map<base::SourcePartition, PartitionDay> partitions;
   std::array<Amounts, kSlots> slots;
-  std::map<std::int64_t, std::int64_t> seconds;  // events by second of arrival since the epoch
-  base::Version first_version{-1};               // the first that holds a row of the day
+  std::map<std::int64_t, std::int64_t>
+      seconds;  // events by second of arrival since the epoch; of quarter hours closed in the ledger, the peak's
 
   Amounts totals() const;
 };
@@ -55,10 +59,13 @@ std::string to_string(const Holdout& holdout);  // "logs@0 partition 3 (clock 20
 
 class DayBook {
  public:
-  // Errors: kCorrupt: ranges that do not follow each other.
+  // The ledger's blocks first. Errors: kCorrupt: ranges that do not follow each other.
+  base::Result<void> apply(const bronze::LedgerBlock& block);
+  // Errors: as above; kRetry: the log was cleaned between ledger and tail: begin again.
   base::Result<void> apply(const bronze::Step& step);
   // Days before `day` are closed for good: what is known of them goes, and what comes of them is passed over.
   void forget_before(base::Micros day);
+  base::Micros kept_from() const { return kept_from_; }
 
   const DayFacts* find(base::Micros day) const;
   std::optional<base::Micros> first_day() const { return first_day_; }  // with a row, ever
@@ -70,15 +77,17 @@ class DayBook {
   // The partitions in force whose clock has not passed the midnight that ends `day`. With no partition in force, nothing is closed.
   std::vector<Holdout> holdouts(base::Micros day) const;
   bool closed(base::Micros day) const;
-  // The version before which no row of a remembered day lies: what a restart would have to read from.
-  base::Version durable_version() const;
 
  private:
+  base::Result<void> add_range(base::Version version, const std::string& source, const bronze::Range& range);
+  void add_rows(std::int64_t second, std::int64_t rows);
+
   std::map<base::Micros, DayFacts> days_;
   std::map<std::string, bool> broker_stamped_;  // by source
   std::optional<base::Micros> first_day_;
   base::Micros kept_from_{INT64_MIN};
   base::Version version_{-1};
+  std::map<std::int64_t, std::int64_t> open_seconds_;  // of the newest block
   bronze::TableClock clock_;
 };
 

@@ -2,6 +2,7 @@
 
 #include "base/time.h"
 #include "billing/calculator.h"
+#include "billing/close.h"
 
 namespace headpond::billing {
 namespace {
@@ -60,7 +61,7 @@ base::Result<bool> Engine::read_log() {
   const auto now = world_.clock.monotonic();
   if (polled_at_ && now - *polled_at_ < kPollInterval) return false;
   if (!tail_) {
-    auto tail = bronze::Tail::open(world_.lake, world_.paths.bronze, base::Version(-1));
+    auto tail = open_book(world_, bronze_.book);
     if (!tail && tail.error().kind == base::ErrorKind::kNotFound) {
       polled_at_ = now;
       return false;
@@ -74,7 +75,10 @@ base::Result<bool> Engine::read_log() {
       polled_at_ = now;
       return false;
     }
-    TRY_VOID(bronze_.book.apply(*step));
+    if (auto applied = bronze_.book.apply(*step); !applied) {
+      tail_.reset();  // begin again at the ledger
+      return std::unexpected(std::move(applied).error());
+    }
     bronze_.table_id = tail_->metadata().id;
   }
   return true;
@@ -105,7 +109,7 @@ void Engine::note_state(const std::optional<base::Micros>& next) {
   status_.state = "running";
   status_.message.clear();
   status_.version = bronze_.book.version();
-  status_.durable_version = bronze_.book.durable_version();
+  status_.durable_version = bronze_.book.version();  // after a restart the ledger says what lies before
   if (last_closed_day_) status_.complete_until = *last_closed_day_ + base::kDay;
   status_.updated_at = world_.clock.now();
   if (!tail_) status_.message = "waiting for bronze";

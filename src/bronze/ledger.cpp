@@ -178,6 +178,22 @@ base::Result<std::optional<LedgerBlock>> last_ledger_block(const delta::Table& t
   return block;
 }
 
+base::Result<base::Version> read_ledger(const delta::Table& table, const std::function<base::Result<void>(const LedgerBlock&)>& visit) {
+  TRY(const auto entries, list_ledger(table));
+  auto last = base::Version(-1);
+  for (const auto& entry : entries) {
+    if (entry.first != last.next())
+      return base::fail(base::ErrorKind::kCorrupt, "the ledger of " + table.store().describe() + table.root() + " ends at version " +
+                                                       std::to_string(last.value()) + " and goes on at " +
+                                                       std::to_string(entry.first.value()) + " (" + entry.path +
+                                                       "); run `headpond audit` and restore what is missing from a copy");
+    TRY(const auto block, read_ledger_block(table, entry));
+    TRY_VOID(visit(block));
+    last = block.last;
+  }
+  return last;
+}
+
 base::Result<LedgerBlock> put_ledger_block(const delta::Table& table, const LedgerBlock& block) {
   const auto path = table.path(ledger_path(block));
   const auto put = table.store().put_if_absent(path, to_json(block));

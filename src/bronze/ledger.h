@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -77,6 +78,9 @@ base::Result<std::vector<LedgerEntry>> list_ledger(const delta::Table& table);
 base::Result<LedgerBlock> read_ledger_block(const delta::Table& table, const LedgerEntry& entry);
 // The last block, or none. Errors: as above.
 base::Result<std::optional<LedgerBlock>> last_ledger_block(const delta::Table& table);
+// Calls `visit` for each block, from version 0 on, and returns the last version they stand for (-1: there is no ledger). The log is whole
+// behind it. Errors: kCorrupt: a block is missing or damaged; of `visit`; as above.
+base::Result<base::Version> read_ledger(const delta::Table& table, const std::function<base::Result<void>(const LedgerBlock&)>& visit);
 // Creates it; when another has created one that begins at the same version, that one is returned instead.
 base::Result<LedgerBlock> put_ledger_block(const delta::Table& table, const LedgerBlock& block);
 

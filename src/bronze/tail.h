@@ -56,7 +56,8 @@ class Tail {
   base::Result<std::optional<Step>> next();
 
   base::Version version() const { return version_; }
-  const TableClock& clock() const { return clock_; }
+  const TableClock& clock() const { return clock_; }                                     // in front of a gap: nothing is known of it
+  const LogCheckpoint* gap_to() const { return behind_gap_ ? &*behind_gap_ : nullptr; }  // where the next step leads, if it is a gap
   const delta::Metadata& metadata() const { return metadata_; }
 
  private:

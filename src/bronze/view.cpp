@@ -54,6 +54,17 @@ std::string scan_expression(const std::vector<std::string>& paths, const std::ve
   return out + "))";
 }
 
+std::string rows_beyond(const std::string& relation, const base::PositionVector& positions) {
+  if (positions.empty()) return relation;
+  // Joined, not listed: a vector of thousands of partitions is one small hash table.
+  std::string rows;
+  for (const auto& [where, offset] : positions)
+    rows += (rows.empty() ? "(" : ", (") + quoted(where.source, '\'') + ", " + std::to_string(where.partition.value()) + ", " +
+            std::to_string(offset.value()) + ")";
+  return "(SELECT r.* FROM " + relation + " r LEFT JOIN (VALUES " + rows +
+         ") v(source, kafka_partition, reached) USING (source, kafka_partition) WHERE kafka_offset > coalesce(reached, -1))";
+}
+
 std::string raw_expression(std::string_view relation) {
   return relation.empty() ? "raw" : std::string(relation) + ".raw";
 }

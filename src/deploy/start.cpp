@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "base/time.h"
 #include "delta/log.h"
@@ -18,17 +17,6 @@ std::string text(base::Micros at) {
 base::Result<base::Micros> committed_at(const delta::Table& table, std::int64_t version) {
   TRY(const auto commit, table.read(base::Version(version)));
   return base::Micros(commit.timestamp_ms * 1000);
-}
-
-// The oldest version whose log entry is still there.
-base::Result<std::int64_t> oldest_version(const delta::Table& table) {
-  TRY(const auto first, table.store().list(table.path("_delta_log/"), table.path("_delta_log/0000000000000000000"), 1));
-  std::int64_t version = 0;
-  if (!first.empty()) {
-    const auto name = std::string_view(first.front().path).substr(table.path("_delta_log/").size());
-    std::from_chars(name.data(), name.data() + name.size(), version);
-  }
-  return version;
 }
 
 // The newest version committed before `at`, or oldest − 1.
@@ -73,7 +61,8 @@ base::Result<ColdStart> cold_start(env::ObjectStore& lake, const std::string& br
   const delta::Table table(lake, bronze_root);
   TRY(const auto newest, table.latest());
   if (newest.value() < 0) return base::fail(base::ErrorKind::kNotFound, "no bronze table at " + lake.describe() + bronze_root);
-  TRY(const auto oldest, oldest_version(table));
+  TRY(const auto first_entry, table.oldest());
+  const auto oldest = std::max<std::int64_t>(0, first_entry.value());
   TRY(const auto begins, committed_at(table, oldest));
 
   base::Duration reach(0);

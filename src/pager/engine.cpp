@@ -168,7 +168,9 @@ class PagerEngine final : public Engine {
     if (meta_.version.value() < 0) return std::nullopt;
     TRY(const auto tail, bronze::Tail::open(world_.lake, bronze_root_, meta_.version));
     base::Micros newest{0};
-    for (const auto& [partition, state] : tail.clock().partitions())
+    // In front of a cleaned part of the log, the clocks behind it: later, so a rule is blind for longer, not shorter.
+    const auto& clock = tail.gap_to() != nullptr ? tail.gap_to()->clock : tail.clock();
+    for (const auto& [partition, state] : clock.partitions())
       if (state.clock) newest = std::max(newest, *state.clock);
     return base::floor_to(newest, base::kMinute) + base::kMinute;
   }
@@ -270,7 +272,8 @@ class PagerEngine final : public Engine {
     evidence_->add(step);
     const auto fields = schema();
     const auto paths = bronze::scan_paths(world_.lake, bronze_root_, step.files);
-    TRY(auto folded, fold_rows(*sql_, rules_->program().folds, paths, fields));
+    // Over a cleaned part of the log, files may also hold rows that the state has.
+    TRY(auto folded, fold_rows(*sql_, rules_->program().folds, paths, fields, step.gap ? meta_.positions : base::PositionVector{}));
     count_rows(step, folded);
     int samples_left = kSamplesPerVersionMax;
     const VersionInput input{step.version, step.clock.smallest_unstalled(), step.clock.stalled()};

@@ -9,11 +9,12 @@
 namespace headpond::pager {
 
 base::Result<std::vector<Folded>> fold_rows(sql::Engine& sql, const std::vector<rules::FoldGroup>& folds,
-                                            const std::vector<std::string>& paths, const std::vector<delta::Field>& schema) {
+                                            const std::vector<std::string>& paths, const std::vector<delta::Field>& schema,
+                                            const base::PositionVector& beyond) {
   std::vector<Folded> out(folds.size());
   for (std::size_t i = 0; i < folds.size(); ++i) out[i].late.assign(folds[i].measures.size(), 0);
   if (paths.empty() || folds.empty()) return out;
-  const rules::FoldQuery query = rules::fold_query(folds, bronze::scan_expression(paths, schema));
+  const rules::FoldQuery query = rules::fold_query(folds, bronze::rows_beyond(bronze::scan_expression(paths, schema), beyond));
   std::vector<std::optional<std::string>> values(query.keys);
   TRY_VOID(sql.for_each(query.sql, [&](const std::vector<sql::Value>& row) {
     const auto g = static_cast<std::size_t>(row[0].as_int());

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/ids.h"
 #include "base/result.h"
 #include "delta/log.h"
 #include "rules/advance.h"
@@ -19,9 +20,10 @@ struct Folded {
   std::vector<std::int64_t> late;                           // by measure: late rows that matched
 };
 
-// One Folded per fold group of `folds`. `paths` are Parquet files of bronze, as bronze::scan_paths() names them.
-// Errors: kInvalid: a rule names what the rows cannot answer. kRetry: memory, I/O.
+// One Folded per fold group of `folds`. `paths` are Parquet files of bronze, as bronze::scan_paths() names them; of their rows, those
+// beyond `beyond` count. Errors: kInvalid: a rule names what the rows cannot answer. kRetry: memory, I/O.
 base::Result<std::vector<Folded>> fold_rows(sql::Engine& sql, const std::vector<rules::FoldGroup>& folds,
-                                            const std::vector<std::string>& paths, const std::vector<delta::Field>& schema);
+                                            const std::vector<std::string>& paths, const std::vector<delta::Field>& schema,
+                                            const base::PositionVector& beyond = {});
 
 }  // namespace headpond::pager

@@ -184,7 +184,7 @@ class Recorder {
     delta::Commit commit;
     commit.timestamp_ms = clock_.now().value() / 1000;
     commit.operation = operation;
-    commit.headpond = bronze::to_json({});
+    commit.headpond = bronze::to_json(bronze::CommitFacts{});
     return commit;
   }
 
