@@ -1,13 +1,16 @@
-// `headpond audit`: the verdict over bronze, from the log or (--deep) from the rows.
+// `headpond audit`: the verdict over bronze, from the log, (--deep) from the rows and (--kafka) against the broker.
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
 
 #include "app/console.h"
 #include "app/session.h"
+#include "base/time.h"
 #include "bronze/audit.h"
 #include "bronze/view.h"
 #include "env/scan_path.h"
+#include "ingest/topic_audit.h"
+#include "kafka/client.h"
 
 namespace headpond::app {
 namespace {
@@ -45,7 +48,27 @@ bronze::RowReader row_reader(Session& session, sql::Engine& engine) {
   };
 }
 
-std::string to_json(const bronze::AuditReport& report) {
+nlohmann::ordered_json to_json(const std::vector<bronze::Finding>& findings) {
+  auto out = nlohmann::ordered_json::array();
+  for (const auto& finding : findings) out.push_back({{"what", finding.what}, {"where", finding.where}});
+  return out;
+}
+
+nlohmann::ordered_json to_json(const ingest::TopicAudit& report) {
+  nlohmann::ordered_json out{{"clean", report.clean()},   {"topic", report.topic}, {"topic_id", report.id},
+                             {"records", report.records}, {"bytes", report.bytes}, {"behind", report.behind}};
+  for (const auto& [id, partition] : report.partitions)
+    out["partitions"].push_back({{"partition", id.value()},
+                                 {"log_start", partition.log_start.value()},
+                                 {"log_end", partition.log_end.value()},
+                                 {"position", partition.position.value()},
+                                 {"records", partition.records},
+                                 {"not_compared", partition.expired}});
+  out["findings"] = to_json(report.findings);
+  return out;
+}
+
+nlohmann::ordered_json to_json(const bronze::AuditReport& report) {
   nlohmann::ordered_json out;
   out["clean"] = report.clean();
   out["deep"] = report.deep;
@@ -64,10 +87,9 @@ std::string to_json(const bronze::AuditReport& report) {
                                  {"gaps", totals.gaps},
                                  {"fingerprint", fmt::format("{:016x}", totals.fingerprint)},
                                  {"payload_fingerprint", fmt::format("{:016x}", totals.payload_fingerprint)}});
-  out["findings"] = nlohmann::ordered_json::array();
-  for (const auto& finding : report.findings) out["findings"].push_back({{"what", finding.what}, {"where", finding.where}});
-  for (const auto& loss : report.accepted) out["accepted"].push_back({{"what", loss.what}, {"where", loss.where}});
-  return out.dump(2);
+  out["findings"] = to_json(report.findings);
+  if (!report.accepted.empty()) out["accepted"] = to_json(report.accepted);
+  return out;
 }
 
 void print(const bronze::AuditReport& report) {
@@ -84,21 +106,64 @@ void print(const bronze::AuditReport& report) {
              report.clean() ? "clean, every offset is there once or is a legal gap" : fmt::format("{} findings", report.findings.size()));
 }
 
+void print(const ingest::TopicAudit& report) {
+  TextTable table({"partition", "at the broker", "in bronze to", "behind", "read again", "not compared"});
+  for (const auto& [id, p] : report.partitions)
+    table.add({std::to_string(id.value()), fmt::format("{}-{}", p.log_start.value(), p.log_end.value() - 1),
+               std::to_string(p.position.value()),
+               std::to_string(std::max<std::int64_t>(0, p.log_end.value() - std::max(p.position.value() + 1, p.log_start.value()))),
+               human_count(static_cast<double>(p.records)), human_count(static_cast<double>(p.expired))});
+  fmt::print("{}", table.render());
+  for (const auto& finding : report.findings) fmt::print("damage: {}: {}\n", finding.what, finding.where);
+  fmt::print("audit --kafka: topic {}, {} records read again, {}, {} offsets not in bronze yet: {}\n", report.topic,
+             human_count(static_cast<double>(report.records)), human_bytes(static_cast<double>(report.bytes)),
+             human_count(static_cast<double>(report.behind)),
+             report.clean() ? "bronze has what the broker has" : fmt::format("{} findings", report.findings.size()));
+}
+
+base::Result<ingest::TopicAudit> audit_broker(Session& session, const AuditCommand& command) {
+  ingest::TopicAuditOptions options;
+  options.raw_kept = session.topology.bronze.raw == spec::RawOf::kAll;
+  if (!command.last.empty()) {
+    const auto last = base::parse_duration(command.last);
+    if (!last)
+      return base::fail(base::ErrorKind::kInvalid, fmt::format("--last '{}' is not a duration; expected such as 90m or 2h", command.last));
+    options.first_quarter = (session.clock->now() - *last).value() / base::kQuarterHour.value();
+  }
+  if (!command.common.json)
+    options.progress = [](std::int64_t read, std::int64_t of) {
+      fmt::print(stderr, "audit --kafka: {} of {} offsets\n", human_count(static_cast<double>(read)), human_count(static_cast<double>(of)));
+    };
+  const kafka::ClientOptions client{.brokers = session.topology.source.brokers,
+                                    .librdkafka_options = session.topology.source.librdkafka_options};
+  // The name of a group that never exists: partitions are assigned, no offset is committed.
+  TRY(const auto broker, kafka::open_source(client, session.topology.source.topic, "headpond-audit"));
+  return ingest::audit_topic(*broker, *session.lake, session.paths.bronze, *session.clock, options);
+}
+
 }  // namespace
 
-int run_audit(const CommonOptions& options, bool deep) {
+int run_audit(const AuditCommand& command) {
   int code = kOk;
-  auto session = Session::open(options, code);
+  auto session = Session::open(command.common, code);
   if (!session) return code;
   auto engine = sql::Engine::open({.threads = 2, .memory_bytes = 2ll << 30, .spill_directory = ""}, session->lake.get());
   if (!engine) return complain(engine.error());
-  const auto report = bronze::audit(*session->lake, session->paths.bronze, deep ? row_reader(*session, **engine) : bronze::RowReader{});
+  const auto report =
+      bronze::audit(*session->lake, session->paths.bronze, command.deep ? row_reader(*session, **engine) : bronze::RowReader{});
   if (!report) return complain(report.error());
-  if (options.json)
-    fmt::print("{}\n", to_json(*report));
-  else
-    print(*report);
-  return report->clean() ? kOk : kProblem;
+  bool clean = report->clean();
+  auto json = to_json(*report);
+  if (!command.common.json) print(*report);
+  if (command.kafka) {
+    const auto broker = audit_broker(*session, command);
+    if (!broker) return complain(broker.error());
+    clean = clean && broker->clean();
+    json["kafka"] = to_json(*broker);
+    if (!command.common.json) print(*broker);
+  }
+  if (command.common.json) fmt::print("{}\n", json.dump(2));
+  return clean ? kOk : kProblem;
 }
 
 }  // namespace headpond::app

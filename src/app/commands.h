@@ -79,7 +79,13 @@ int run_up(const UpCommand& command);
 int run_deploy(const DeployCommand& command);
 int run_status(const CommonOptions& options);
 int run_maintain(const MaintainCommand& command);
-int run_audit(const CommonOptions& options, bool deep);
+struct AuditCommand {
+  CommonOptions common;
+  bool deep = false;      // from the rows
+  bool kafka = false;     // and against the broker
+  std::string last = {};  // how much of the topic --kafka reads again, "2h"; empty: all that bronze covers
+};
+int run_audit(const AuditCommand& command);
 int run_sql(const CommonOptions& options, const std::string& query);
 int run_rules_check(const CommonOptions& options, const std::vector<std::string>& files);
 int run_bill(const BillCommand& command);

@@ -264,7 +264,7 @@ class Demo {
   }
 
   void audit() {
-    const int code = run_audit({.topology = topology_path_, .data_directory = "", .json = false}, true);
+    const int code = run_audit({.common = {.topology = topology_path_, .data_directory = "", .json = false}, .deep = true});
     audit_ = code == kOk ? "clean" : "FAILED";
     if (code != kOk) problem("the audit found damage");
   }

@@ -128,10 +128,11 @@ int main(int argc, char** argv) {
   GenerateCommand generate;
   UpCommand up;
   BillCommand bill;
+  AuditCommand audited;
   DeployCommand deploy;
   DemoCommand demo;
   MaintainCommand keep;
-  bool write = false, deep = false;
+  bool write = false;
   std::string query;
   std::vector<std::string> files;
 
@@ -155,9 +156,11 @@ int main(int argc, char** argv) {
   maintain->add_flag("--checkpoint", keep.checkpoint, "write a checkpoint now, whether or not one is due");
   maintain->callback([&] { code = run_maintain(keep); });
   auto* audit = app.add_subcommand("audit", "prove that each offset is in bronze once");
-  add_common(audit, common);
-  audit->add_flag("--deep", deep, "from the rows, not only the log");
-  audit->callback([&] { code = run_audit(common, deep); });
+  add_common(audit, audited.common);
+  audit->add_flag("--deep", audited.deep, "from the rows, not only the log");
+  auto* kafka = audit->add_flag("--kafka", audited.kafka, "also read the topic again and hold it against bronze");
+  audit->add_option("--last", audited.last, "of --kafka: only what arrived in the last so long, such as 2h")->needs(kafka);
+  audit->callback([&] { code = run_audit(audited); });
   auto* sql = app.add_subcommand("sql", "query bronze, gold, usage, invoices and pages");
   add_common(sql, common);
   sql->add_option("query", query,

@@ -53,7 +53,7 @@ struct FakeBroker {
   }
 };
 
-class FakeSource final : public kafka::Source {
+class FakeSource : public kafka::Source {
  public:
   explicit FakeSource(FakeBroker& broker) : broker_(broker) {}
 

@@ -104,8 +104,20 @@ def generate(topology, count, *arguments):
 
 
 def audit(topology):
-    done = headpond("audit", "-f", topology, "--deep")
+    """Clean by the log, by the rows, and against the broker, which still has all that was not deleted."""
+    done = headpond("audit", "-f", topology, "--deep", "--kafka", "--json")
     check(done.returncode == 0, f"audit: {done.stdout}{done.stderr}")
+    broker = json.loads(done.stdout)["kafka"]
+    check(broker["clean"] and broker["behind"] == 0, f"audit --kafka: {broker}")
+    return broker["records"]
+
+
+def audit_finds(topology, *expected):
+    """The broker contradicts bronze: exit 1, and the finding with its place."""
+    done = headpond("audit", "-f", topology, "--kafka")
+    lines = [line for line in done.stdout.splitlines() if line.startswith("damage: ") and all(text in line for text in expected)]
+    check(done.returncode == 1 and len(lines) == 1, f"audit --kafka was to find {expected}; exit {done.returncode}: {done.stdout}{done.stderr}")
+    print(lines[0][:160])
 
 
 def transact(world, topic, rounds, seed):
@@ -142,7 +154,8 @@ def transactions(world):
     ingest.kill()
     print(oracle("bronze_equals_topic.py", world.kafka.bootstrap, "transactions", table).strip())
     check({"control", "aborted"} <= gap_kinds(table), f"gaps of kinds {gap_kinds(table)} only")
-    audit(topology)
+    rows = deltalake.DeltaTable(str(table)).to_pyarrow_table(columns=["bytes"]).num_rows
+    check(audit(topology) == rows, f"audit --kafka read another number than {rows}")
 
 
 def broker_crash(world):
@@ -209,6 +222,7 @@ def failures(world):
     world.create("again")
     generate(topology, 300, "--seed", 2)
     refused(topology, "topic 'again' was re-created", "set `generation: 1`")
+    audit_finds(topology, "another topic: again was created anew")
     topology = world.topology("again", generation=1)
     ingest = world.ingest(topology)
     wait_complete(table_of(topology), ingest)
@@ -227,6 +241,7 @@ def failures(world):
     for future in world.admin.delete_records([confluent_kafka.TopicPartition("lost", 0, 150)]).values():
         future.result()
     refused(topology, "offsets 100-149 (50 records) were deleted by the topic's retention", "--accept-loss")
+    audit_finds(topology, "lost range: lost@0 partition 0, offsets 100-149: deleted by the broker before they were ingested")
     ingest = world.ingest(topology, "--accept-loss")
     wait_complete(table_of(topology), ingest)
     check(ingest.terminate() == 0, "SIGTERM")
