@@ -112,6 +112,18 @@ def audit(topology):
     return broker["records"]
 
 
+def audit_of_cleaned_log(topology):
+    """The same verdict when all but the newest entry of the log is only in the ledger."""
+    before = audit(topology)
+    cleaning = topology.with_name("cleaning.yaml")
+    cleaning.write_text(topology.read_text().replace("bronze:\n", "bronze:\n  log_retention: 0s\n"))
+    done = headpond("maintain", "-f", cleaning, "--checkpoint")
+    check(done.returncode == 0, f"maintain: {done.stdout}{done.stderr}")
+    left = len(list((table_of(topology) / "_delta_log").glob("*.json")))
+    check(left == 1, f"{left} entries of the log are left")
+    check(audit(topology) == before, "another verdict over the cleaned log")
+
+
 def audit_finds(topology, *expected):
     """The broker contradicts bronze: exit 1, and the finding with its place."""
     done = headpond("audit", "-f", topology, "--kafka")
@@ -156,6 +168,7 @@ def transactions(world):
     check({"control", "aborted"} <= gap_kinds(table), f"gaps of kinds {gap_kinds(table)} only")
     rows = deltalake.DeltaTable(str(table)).to_pyarrow_table(columns=["bytes"]).num_rows
     check(audit(topology) == rows, f"audit --kafka read another number than {rows}")
+    audit_of_cleaned_log(topology)
 
 
 def broker_crash(world):
