@@ -121,16 +121,11 @@ void print(const ingest::TopicAudit& report) {
              report.clean() ? "bronze has what the broker has" : fmt::format("{} findings", report.findings.size()));
 }
 
-base::Result<ingest::TopicAudit> audit_broker(Session& session, const AuditCommand& command) {
+base::Result<ingest::TopicAudit> audit_broker(Session& session, bool json, std::optional<base::Duration> last) {
   ingest::TopicAuditOptions options;
   options.raw_kept = session.topology.bronze.raw == spec::RawOf::kAll;
-  if (!command.last.empty()) {
-    const auto last = base::parse_duration(command.last);
-    if (!last)
-      return base::fail(base::ErrorKind::kInvalid, fmt::format("--last '{}' is not a duration; expected such as 90m or 2h", command.last));
-    options.first_quarter = (session.clock->now() - *last).value() / base::kQuarterHour.value();
-  }
-  if (!command.common.json)
+  if (last) options.first_quarter = (session.clock->now() - *last).value() / base::kQuarterHour.value();
+  if (!json)
     options.progress = [](std::int64_t read, std::int64_t of) {
       fmt::print(stderr, "audit --kafka: {} of {} offsets\n", human_count(static_cast<double>(read)), human_count(static_cast<double>(of)));
     };
@@ -144,6 +139,11 @@ base::Result<ingest::TopicAudit> audit_broker(Session& session, const AuditComma
 }  // namespace
 
 int run_audit(const AuditCommand& command) {
+  const auto last = base::parse_duration(command.last);
+  if (!command.last.empty() && !last) {
+    complain(fmt::format("--last '{}' is not a duration; expected such as 90m or 2h", command.last));
+    return kWrongUse;
+  }
   int code = kOk;
   auto session = Session::open(command.common, code);
   if (!session) return code;
@@ -156,7 +156,7 @@ int run_audit(const AuditCommand& command) {
   auto json = to_json(*report);
   if (!command.common.json) print(*report);
   if (command.kafka) {
-    const auto broker = audit_broker(*session, command);
+    const auto broker = audit_broker(*session, command.common.json, last);
     if (!broker) return complain(broker.error());
     clean = clean && broker->clean();
     json["kafka"] = to_json(*broker);
