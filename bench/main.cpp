@@ -5,10 +5,12 @@
 #include <string_view>
 
 #include "branches.h"
+#include "env/real.h"
 #include "ingest.h"
 #include "report.h"
 
 int main(int count, char** words) {
+  headpond::env::tune_allocator();  // as `headpond` does
   std::string out, only, lake;
   std::int64_t events = 600'000;  // of the ingest figures
   int seconds = 60;               // of full load, for the branches

@@ -1,9 +1,8 @@
 // The command line: flags into option structs, one function a command.
-#include <malloc.h>
-
 #include <CLI/CLI.hpp>
 
 #include "app/commands.h"
+#include "env/real.h"
 
 namespace {
 
@@ -110,15 +109,11 @@ void add_demo(CLI::App& app, headpond::app::DemoCommand& d, int& code) {
   c->callback([&] { code = run_demo(d); });
 }
 
-// Large blocks go back to the system when they are freed. Left alone, glibc raises this with each one it frees, and records of 10 MB end up
-// between small ones in every thread's heap: a backlog with 160 of them peaked at 393 MiB instead of 228.
-constexpr int kMmapThreshold = 1 << 20;
-
 }  // namespace
 
 int main(int argc, char** argv) {
   using namespace headpond::app;
-  mallopt(M_MMAP_THRESHOLD, kMmapThreshold);
+  headpond::env::tune_allocator();
   CLI::App app{"Headpond: one Kafka topic, one bronze table, three rhythms."};
   app.require_subcommand(1);
   app.set_version_flag("--version", "headpond 0.1.0");
