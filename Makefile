@@ -19,8 +19,9 @@ build: setup
 demo: build
 	@if [ "$(ENGINES)" = mission ]; then $(PYTHON) tools/mission.py; else build/headpond demo; fi
 
+# Two suites at a time: most wait for servers. One at a time: tests/run.
 test: build
-	@tests/run
+	@tests/run --jobs 2
 
 conformance: build
 	@$(PYTHON) tests/conformance/run.py --full
