@@ -15,7 +15,7 @@ import sys
 import time
 
 import py4j.protocol
-from headpond_spark import cursor, session
+from headpond_spark import cursor, log_checkpoint, session
 from headpond_spark.bronze_log import BronzeLog, NewerFormat
 from headpond_spark.gold import Gold, Refused
 from headpond_spark.lake import open_objects, spark_uri
@@ -61,15 +61,30 @@ class Progress:
         self.published = time.monotonic()
 
 
+def cross_gap(spark, job, gap, gold, work):
+    """What lies between gold and the checkpoint `gap`, whose entries of bronze's log are gone, becomes one batch."""
+    frame, rows = log_checkpoint.rows_over_gap(spark, job["lake"], job["bronze"], gap, gold.version)
+    print(f"dashboard: bronze's log was cleaned behind version {gold.version}; going on from its checkpoint of version {gap['version']}", flush=True)
+    work.run_over_gap(frame, rows, log_checkpoint.positions_of(gap))
+
+
+def forget_stream(spark, place):
+    """Spark's own folder of offsets. It may name versions that are gone; gold alone says where to go on."""
+    path = spark._jvm.org.apache.hadoop.fs.Path(place)
+    path.getFileSystem(spark._jsc.hadoopConfiguration()).delete(path, True)
+
+
 def start(spark, job, options, log, gold, work):
-    place = options.checkpoint or job["dashboard"].get("checkpoints") or f"{job['lake']}/{job['dashboard']['gold']}/_checkpoints"
+    place = spark_uri(options.checkpoint or job["dashboard"].get("checkpoints") or f"{job['lake']}/{job['dashboard']['gold']}/_checkpoints")
+    if log.begun > 0:
+        forget_stream(spark, place)
     # Delta takes no version that is not there yet. Rows of one that gold has are dropped.
-    starting = min(gold.version + 1, log.version)
+    starting = min(max(gold.version + 1, log.begun), log.version)
     reader = spark.readStream.format("delta").option("ignoreDeletes", "true").option("startingVersion", str(starting))
     if options.max_files:
         reader = reader.option("maxFilesPerTrigger", str(options.max_files))
     rows = reader.load(f"{spark_uri(job['lake'])}/{job['bronze']}")
-    writer = rows.writeStream.foreachBatch(work.run).option("checkpointLocation", spark_uri(place))
+    writer = rows.writeStream.foreachBatch(work.run).option("checkpointLocation", place)
     trigger = {"availableNow": True} if options.once else {"processingTime": f"{job['dashboard']['trigger_s']} seconds"}
     return writer.trigger(**trigger).start()
 
@@ -102,6 +117,7 @@ def run(options):
     spark.sparkContext.setLogLevel("ERROR")
     objects = open_objects(spark, job["lake"])
     log = BronzeLog(objects, job["bronze"])
+    log.begin()
     log.advance()
     if log.version < 0:
         raise Refused(f"no bronze table at {job['lake']}/{job['bronze']} yet: start `headpond ingest`")
@@ -114,6 +130,10 @@ def run(options):
             if options.once:
                 return
         work = MicroBatch(job, log, gold, lease)
+        gap = log.begin(gold.version)
+        if gap:
+            cross_gap(spark, job, gap, gold, work)
+        log.advance()
         follow(spark, start(spark, job, options, log, gold, work), Progress(job, objects, log, gold, work))
         print(f"dashboard: batch {gold.batch_id}, bronze up to version {log.reached(gold.positions)}", flush=True)
     finally:
@@ -129,7 +149,7 @@ def main():
     parser.add_argument("--wait-for-lease", type=float, default=60.0)
     try:
         run(parser.parse_args())
-    except (Fenced, Refused, Hole, NewerFormat, session.Untested, OSError) as error:
+    except (Fenced, Refused, Hole, NewerFormat, log_checkpoint.Damaged, session.Untested, OSError) as error:
         sys.exit(f"dashboard: {error}")
     except py4j.protocol.Py4JNetworkError:
         sys.exit("dashboard: the driver's JVM is gone")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The dashboard on real Spark, over a folder, held against the definition computed anew; what refuses it; and a branch that moves there and back.
+"""The dashboard on real Spark, over a folder, held against the definition computed anew; what refuses it; a branch that moves there and back, and a log that was cleaned.
 
     spark_dashboard.py [--seed N]
 
@@ -171,6 +171,55 @@ def there_and_back(work, lake):
     print("moved:", oracle("gold_equals_bronze.py", "--lake", lake, "--branch", "moved").strip().splitlines()[-1])
 
 
+class Growing:
+    """A copy of the lake whose log ends where it is told to."""
+
+    def __init__(self, lake, place):
+        self.lake = place
+        shutil.copytree(lake, place, ignore=shutil.ignore_patterns("gold"))
+        self.log = place / "bronze/logs/_delta_log"
+        self.entries = {int(path.stem): path.read_bytes() for path in self.log.glob("*.json")}
+
+    def reach(self, version):
+        """All entries up to `version` that no clean-up has taken."""
+        newest = max((int(path.stem) for path in self.log.glob("*.json")), default=-1)
+        for number, text in self.entries.items():
+            if number > version:
+                (self.log / f"{number:020d}.json").unlink(missing_ok=True)
+            elif number > newest:
+                (self.log / f"{number:020d}.json").write_bytes(text)
+
+    def clean(self, topology):
+        (self.lake / "bronze/logs/_headpond/cursors/cleaned.json").unlink(missing_ok=True)  # as a branch that was away for too long
+        done = headpond("maintain", "-f", topology, "--checkpoint")
+        check(done.returncode == 0, f"maintain: {done.stdout}{done.stderr}")
+        left = sorted(int(path.stem) for path in self.log.glob("*.json"))
+        check(len(left) == 1, f"entries {left} are left of the log")
+        return left[0]
+
+
+def over_a_cleaned_log(work, lake):
+    """Gold stands at a third of the table when all up to two thirds is cleaned; the next driver, over Spark's old folder, goes on behind it. Then one that begins at nothing."""
+    growing = Growing(lake, work / "growing")
+    newest = max(growing.entries)
+    job, checkpoint = write_job(work / "cleaned.json", str(growing.lake), "cleaned"), work / "cleaned-stream"
+    topology = work / "cleaned.yaml"
+    topology.write_text((TOPOLOGY % {"branch": "cleaned", "lake": growing.lake, "engine": "spark", "spark": ""}).replace("bronze:\n", "bronze:\n  log_retention: 0s\n"))
+    growing.reach(newest // 3)
+    Driver(job, work / "cleaned.log", {}, "--checkpoint", checkpoint).must_end_well()
+    growing.reach(newest * 2 // 3)
+    begins = growing.clean(topology)
+    growing.reach(newest)
+    driver = Driver(job, work / "cleaned.log", {}, "--checkpoint", checkpoint)
+    driver.must_end_well()
+    said = f"dashboard: bronze's log was cleaned behind version {newest // 3}; going on from its checkpoint of version {begins}"
+    check(said in driver.log.read_text(), f"'{said}' is not in its log:\n{driver.tail()}")
+    Driver(write_job(work / "late.json", str(growing.lake), "late"), work / "late.log", {}).must_end_well()
+    for branch in ("cleaned", "late"):  # against bronze with its whole log
+        shutil.copytree(growing.lake / "gold" / branch, lake / "gold" / branch)
+        print(f"{branch}:", oracle("gold_equals_bronze.py", "--lake", lake, "--branch", branch).strip().splitlines()[-1])
+
+
 def refused(job, text, **driver):
     """The driver ends with 1 and one line, before anything is in the lake; its log."""
     driver = Driver(job, job.with_suffix(".log"), {}, **driver)
@@ -220,6 +269,7 @@ def main():
         print("embedded:", oracle("gold_equals_bronze.py", "--lake", lake, "--branch", "ops").strip().splitlines()[-1])
         refusals(work, lake)
         there_and_back(work, lake)
+        over_a_cleaned_log(work, lake)
         shutil.rmtree(work)
     except Failed as failed:
         sys.exit(f"FAILED (seed {options.seed}, files in {work}): {failed}")

@@ -2,6 +2,7 @@
 import json
 import threading
 
+from . import log_checkpoint
 from .lake import Missing
 
 FORMAT = 1
@@ -11,20 +12,67 @@ class NewerFormat(Exception):
     """Bronze was written by a newer Headpond."""
 
 
+def check_format(facts, what):
+    if facts.get("format", FORMAT) > FORMAT:
+        raise NewerFormat(f"{what} has format {facts['format']}, this engine reads {FORMAT}; install Headpond {facts.get('needs', 'that wrote it')} or later")
+
+
+def schema_of(metadata):
+    """{column: Delta type}"""
+    return {field["name"]: field["type"] for field in json.loads(metadata["schemaString"])["fields"]}
+
+
 class BronzeLog:
-    """Folds the log version by version; `clocks`, `stalled`, `ranges` and `smallest_clock()` are as of `version`. The driver's own thread and the one that
-    runs a batch both ask it: each public method but smallest_clock() holds the lock."""
+    """Folds the log version by version, from a checkpoint of it or from version 0 on; `clocks`, `stalled`, `ranges` and `smallest_clock()` are as of
+    `version`. The driver's own thread and the one that runs a batch both ask it: each public method but smallest_clock() holds the lock."""
 
     def __init__(self, objects, root):
         self.objects, self.root = objects, root
         self.lock = threading.RLock()
-        self.version = -1
+        self._reset()
+
+    def _reset(self):
+        self.begun = self.version = -1
         self.source = None
         self.clocks = {}    # (source, partition) → µs, of the partitions in force; None = has none yet
         self.stalled = set()
         self.ranges = {}    # (source, partition) → [(first, last, rows, version)], rising
         self.schema = {}    # column → Delta type
         self.smallest = {}  # version → smallest clock as of it, µs or None; from the one last asked for on
+
+    def begin(self, after=None):
+        """Stands where a reader that has consumed all up to `after` (None: one that wants only the newest) can go on with advance().
+
+        Not None: the log behind `after` was cleaned; these are the facts of the checkpoint at which it stands now, and what lies between is to be read
+        from that checkpoint's files."""
+        with self.lock:
+            if self.begun >= 0 and (after is None or self.begun <= after):
+                return None
+            self._reset()
+            entries = log_checkpoint.versions(self.objects, f"{self.root}/_delta_log")
+            if not entries:
+                return None
+            facts, gap = log_checkpoint.newest(self.objects, self.root, after), None
+            if (facts["version"] if facts else -1) + 1 < entries[0]:
+                facts = gap = log_checkpoint.over_gap(self.objects, self.root, -1 if after is None else after)
+            if facts:
+                self._stand_at(facts)
+            self.begun = max(self.version, 0)
+            return gap
+
+    def _stand_at(self, facts):
+        check_format(facts, f"the checkpoint of bronze version {facts['version']}")
+        self.version, table = facts["version"], facts["table"]
+        self.schema = schema_of(facts["metaData"])
+        topic = table["topics"][-1] if table.get("topics") else None
+        self.source = f"{topic['name']}@{topic['generation']}" if topic else None
+        for source, partitions in table["partitions"].items():
+            for p in partitions:
+                if p.get("in_force", True):
+                    self.clocks[source, p["partition"]] = p.get("clock")
+                if "stalled" in p:
+                    self.stalled.add((source, p["partition"]))
+        self.smallest[self.version] = self.smallest_clock()
 
     def advance(self):
         """Reads what has been committed since."""
@@ -42,11 +90,9 @@ class BronzeLog:
         facts = {}
         for action in actions:
             if "metaData" in action:
-                self.schema = {f["name"]: f["type"] for f in json.loads(action["metaData"]["schemaString"])["fields"]}
+                self.schema = schema_of(action["metaData"])
             facts = action.get("commitInfo", {}).get("headpond", facts)
-        if facts.get("format", FORMAT) > FORMAT:
-            raise NewerFormat(f"bronze version {version} has format {facts['format']}, this engine reads {FORMAT}; install Headpond "
-                              f"{facts.get('needs', 'that wrote it')} or later")
+        check_format(facts, f"bronze version {version}")
         inherited = self.smallest_clock()
         for source, partitions in facts.get("partitions", {}).items():
             if source != self.source:

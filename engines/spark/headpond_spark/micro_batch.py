@@ -23,13 +23,31 @@ class MicroBatch:
         self.late = self.rows = 0
 
     def run(self, frame, _spark_batch_id):
+        self._commit(frame, self._covered)
+
+    def run_over_gap(self, frame, rows_by_log, positions):
+        """The rows of a part of the log that was cleaned: `frame` is all of its files, which have `rows_by_log` rows and cover up to `positions`."""
+        rows = frame.count()
+        if rows != rows_by_log:
+            raise Hole(f"the files of the cleaned part of bronze's log have {rows_by_log} rows by its checkpoint, Spark read {rows}; run `headpond audit --deep`")
+        self._commit(frame, lambda *_: positions | {where: max(offset, positions.get(where, -1)) for where, offset in self.gold.positions.items()})
+
+    def _commit(self, frame, covered):
         while True:
             try:
-                return self._attempt(frame)
+                return self._attempt(frame, covered)
             except Overtaken:
                 continue  # from the other's vector; what it has covered is dropped here
 
-    def _attempt(self, frame):
+    def _covered(self, count, highest):
+        """The vector a batch of `count` rows ends at, which reach up to `highest`."""
+        after, expected = self.log.covered(self.gold.positions, highest)
+        if expected != count:
+            raise Hole(f"beyond gold's vector bronze's log has {expected} rows up to {positions_json(highest)}, Spark was given {count}; "
+                       "start the job with a new checkpoint folder")
+        return after
+
+    def _attempt(self, frame, covered):
         gold, log = self.gold, self.log
         gold.refresh()
         log.advance()
@@ -40,11 +58,7 @@ class MicroBatch:
         count = sum(row["n"] for row in found)
         if count == 0:
             return
-        highest = {(row["source"], row["kafka_partition"]): row["highest"] for row in found}
-        after, expected = log.covered(gold.positions, highest)
-        if expected != count:
-            raise Hole(f"beyond gold's vector bronze's log has {expected} rows up to {positions_json(highest)}, Spark was given {count}; "
-                       "start the job with a new checkpoint folder")
+        after = covered(count, {(row["source"], row["kafka_partition"]): row["highest"] for row in found})
         late = sum(row["late"] for row in found)
         facts = (positions_json(gold.positions), positions_json(after), gold.version + 1, max(gold.version, log.reached(after)), count, late, started_us)
         span = min(row["first_us"] for row in found), max(row["last_us"] for row in found)
