@@ -293,11 +293,30 @@ bool DurableOutbox::beyond_limit(const Line& line, const Transition& transition,
 
 const LineState* DurableOutbox::open_in_older_generation(const Line& line) const {
   for (const Line& older : older_open_) {
-    if (older.target == line.target && older.rule == line.rule && older.key == line.key && older.generation < line.generation) {
+    if (older.target == line.target && older.rule == line.rule && older.key == line.key && older.generation < line.generation &&
+        !resolving(older)) {
       return &lines_.at(older);
     }
   }
   return nullptr;
+}
+
+// Its resolve waits to be sent: who fires now opens a page of its own.
+bool DurableOutbox::resolving(const Line& older) const {
+  const auto it = entries_.find(Id{{older.generation, older.rule, older.key, lines_.at(older).seq + 1}, false});
+  return it != entries_.end() && it->second.waiting.contains(older.target);
+}
+
+// The newer state's firing is here and has no receipt yet.
+bool DurableOutbox::about_to_be_confirmed(const Line& older) const {
+  for (auto it = entries_.lower_bound(Id{{options_.generation, older.rule, older.key, 0}, false}); it != entries_.end(); ++it) {
+    const Transition& t = it->second.transition;
+    if (t.id.generation != options_.generation || t.id.rule != older.rule || t.id.key != older.key) return false;
+    const auto waiting = it->second.waiting.find(older.target);
+    const bool goes_on = !it->first.settles && t.send && t.kind == TransitionKind::kFiring && waiting != it->second.waiting.end();
+    if (goes_on && !waiting->second) return true;
+  }
+  return false;
 }
 
 void DurableOutbox::apply(ReceiptPlace place, const std::vector<Receipt>& receipts) {
@@ -396,9 +415,11 @@ void DurableOutbox::collapse_line(const Line& line, std::vector<Entry*> entries)
   // The head of the line may have been sent without its receipt having become durable.
   open = open || entries.front()->transition.kind == TransitionKind::kFiring;
   const Entry* last = entries.back();
+  // The first firing takes over the page an older generation left open, without a word to the target; what follows speaks of that page.
+  const Entry* takes_over = open_in_older_generation(line) ? entries.front() : nullptr;
   for (Entry* entry : entries) {
     const bool resolves = entry->transition.kind == TransitionKind::kResolved;
-    const bool keep = resolves ? open : entry == last;
+    const bool keep = resolves ? open : entry == last || entry == takes_over;
     if (resolves) open = false;
     if (!keep) entry->waiting[line.target] = ReceiptStatus::kSuperseded;
   }
@@ -426,7 +447,7 @@ void DurableOutbox::settled_to(base::Micros boundary) {
   const std::lock_guard lock(mutex_);
   for (const Line& line : older_open_) {
     Transition resolve = *lines_.at(line).open;
-    if (boundary < options_.claimed_at + resolve.window) continue;
+    if (boundary < options_.claimed_at + resolve.window || about_to_be_confirmed(line)) continue;
     resolve.kind = TransitionKind::kResolved;
     resolve.id.seq = lines_.at(line).seq + 1;
     resolve.boundary = boundary;

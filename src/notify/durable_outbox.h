@@ -87,6 +87,8 @@ class DurableOutbox final : public Outbox {
   bool beyond_limit(const Line& line, const rules::Transition& transition, std::size_t about_to_fire) const;
   void close_older(const Line& line);
   const LineState* open_in_older_generation(const Line& line) const;
+  bool resolving(const Line& older) const;
+  bool about_to_be_confirmed(const Line& older) const;
   Delivery delivery_of(const Id& id, const Entry& entry, const Line& line, std::size_t about_to_fire) const;
   using ByLine = std::map<Line, std::vector<Entry*>>;
   ByLine undecided();

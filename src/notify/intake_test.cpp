@@ -396,6 +396,45 @@ TEST_F(MovedBranchTest, WhatEmbeddedResolvedFiresAnewThoughItsNumbersBeginAgain)
   EXPECT_EQ(statuses(2), "1 delivered;");
 }
 
+TEST_F(MovedBranchTest, AnIncidentThatEndedBeforeAnybodyLookedIsResolvedOnce) {
+  embedded({change(1)});
+  claim();
+  open();
+  // The job is beyond a window behind the claim when its objects are first listed.
+  write(1, {change(1), change(2)}, std::to_string((clock.now() + base::Duration::minutes(2)).value()));
+  settle();
+  EXPECT_EQ(pages.size(), 2u);
+  EXPECT_EQ(statuses(1), "1 delivered;");
+  EXPECT_EQ(statuses(2), "1 confirmed;2 delivered;") << "the resolve is of the page that stands open";
+  EXPECT_EQ(left(), 0u);
+}
+
+TEST_F(MovedBranchTest, ItIsResolvedOnceAlsoWhereAllOfItWaitedForANotifier) {
+  embedded({change(1)});
+  claim();
+  write(1, {change(1)});
+  write(2, {change(2)}, std::to_string((clock.now() + base::Duration::minutes(2)).value()));
+  write(3, {change(3)});
+  open();
+  settle();
+  EXPECT_EQ(pages.size(), 3u);
+  EXPECT_EQ(statuses(1), "1 delivered;");
+  EXPECT_EQ(statuses(2), "1 confirmed;2 delivered;3 delivered;");
+}
+
+TEST_F(MovedBranchTest, WhoFiresWhileTheOldPageIsBeingResolvedOpensOneOfItsOwn) {
+  embedded({change(1)});
+  claim();
+  open();
+  write(1, {}, std::to_string((clock.now() + base::Duration::minutes(2)).value()));
+  ASSERT_TRUE(intake->step());
+  write(2, {change(1)});
+  settle();
+  EXPECT_EQ(pages.size(), 3u);
+  EXPECT_EQ(statuses(1), "1 delivered;2 delivered;");
+  EXPECT_EQ(statuses(2), "1 delivered;");
+}
+
 TEST_F(MovedBranchTest, BothEndAlikeWhereTheNotifierLosesItsDiskAfterEachObject) {
   embedded({change(1)});
   claim();
