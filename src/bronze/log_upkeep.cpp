@@ -60,6 +60,9 @@ base::Result<std::vector<Entry>> Upkeep::entries(base::Version after) const {
 base::Result<delta::Commit> Upkeep::read(base::Version version) const {
   auto commit = table_.read(version);
   if (commit || commit.error().kind != base::ErrorKind::kNotFound) return commit;
+  TRY(const auto block, last_ledger_block(table_));
+  if (block && block->last >= version)
+    return base::fail(base::ErrorKind::kRetry, "another upkeep of " + place_of(table_) + " was faster; nothing is lost");
   return base::fail(base::ErrorKind::kCorrupt, table_.path(delta::log_path(version)) +
                                                    " is missing, so neither a checkpoint nor the ledger can be written beyond it; run "
                                                    "`headpond audit` and restore it from a copy");

@@ -86,7 +86,7 @@ base::Result<void> Tail::begin_at_zero() {
 
 base::Result<void> Tail::replay(base::Version after) {
   while (version_ < after && !behind_gap_) {
-    TRY(const auto step, next());
+    TRY(const auto step, follow());
     if (step) continue;
     TRY(behind_gap_, behind_cleaned_log(table_, version_.next(), after));
     if (behind_gap_) break;
@@ -141,11 +141,18 @@ base::Result<std::optional<Step>> Tail::next() {
     behind_gap_.reset();
     return step;
   }
+  TRY(auto step, follow());
+  if (!step && ++polls_in_vain_ % kPollsBetweenGapChecks == 0) return overdue();
+  if (step) polls_in_vain_ = 0;
+  return step;
+}
+
+// The next version, if its entry is there.
+base::Result<std::optional<Step>> Tail::follow() {
   const auto version = version_.next();
   const auto commit = table_.read(version);
-  if (!commit && is_missing(commit.error())) return ++polls_in_vain_ % kPollsBetweenGapChecks == 0 ? overdue() : std::nullopt;
+  if (!commit && is_missing(commit.error())) return std::nullopt;
   if (!commit) return std::unexpected(commit.error());
-  polls_in_vain_ = 0;
 
   const auto name = table_.path(delta::log_path(version));
   Step step;

@@ -66,13 +66,14 @@ class Tail {
   base::Result<void> begin_at_zero();
   base::Result<void> replay(base::Version after);
   void stand_at(LogCheckpoint checkpoint);
+  base::Result<std::optional<Step>> follow();
   base::Result<std::optional<Step>> overdue();
   base::Result<Step> cross_gap(LogCheckpoint to);
 
   delta::Table table_;
   base::Version version_{-1};
   std::optional<LogCheckpoint> behind_gap_;  // where the next step leads
-  int polls_in_vain_ = 0;
+  int polls_in_vain_ = -1;                   // the first one looks whether the log was cleaned
   TableClock clock_;
   delta::Metadata metadata_;
 };

@@ -9,10 +9,13 @@
 #include "bronze/rebase.h"
 #include "bronze/staged.h"
 #include "bronze/table_rules.h"
+#include "delta/checkpoint.h"
 
 namespace headpond::bronze {
 namespace {
 
+// So long without a look at the checkpoints, by any clock, and this writer may have been left behind a cleaned log.
+constexpr base::Duration kHeadSeen = base::Duration::minutes(10);
 // A commit that loses so often in a row gives up; each loss means that somebody else's commit succeeded.
 constexpr int kPutsMax = 256;
 
@@ -36,6 +39,7 @@ class TableWriter final : public Writer {
     const auto tenant =
         std::ranges::find_if(spec_.declared, [](const auto& c) { return c.name == "tenant" && c.type == columns::Type::kString; });
     if (tenant != spec_.declared.end()) tenant_column_ = static_cast<int>(tenant - spec_.declared.begin());
+    saw_head();
     begin_files();
   }
 
@@ -63,6 +67,11 @@ class TableWriter final : public Writer {
     if (!dead_) return {};
     return base::fail(base::ErrorKind::kRetry, "this writer of " + place_of(table_) + " failed before; open the table again");
   }
+  void saw_head() {
+    head_seen_ = world_.clock.monotonic();
+    head_seen_at_ = world_.clock.now();
+  }
+  base::Result<void> check_log_is_whole();
   void begin_files() { files_.emplace(table_, spec_.declared, options_, world_); }
   Staged& staged(const std::string& source);
   base::Result<void> make_visible(DataFiles& files);
@@ -79,6 +88,8 @@ class TableWriter final : public Writer {
   TableClock clock_;
   int tenant_column_ = -1;
   std::atomic<bool> dead_ = false;
+  base::Duration head_seen_;  // monotonic
+  base::Micros head_seen_at_;
   // Of the next cut:
   std::optional<Staged> staged_;
   std::optional<DataFiles> files_;
@@ -155,6 +166,21 @@ base::Result<TableWriter::Outcome> TableWriter::look_at(base::Version version, c
   return Outcome::kLost;
 }
 
+// Where the log was cleaned, a conditional put finds its place free again: it would succeed, and no reader would ever see it.
+base::Result<void> TableWriter::check_log_is_whole() {
+  if (world_.clock.monotonic() - head_seen_ < kHeadSeen && world_.clock.now() - head_seen_at_ < kHeadSeen) return {};
+  TRY(const auto newest, delta::last_checkpoint(table_));
+  if (newest && newest->version > version_) {
+    const auto next = table_.read(version_.next());
+    if (!next && next.error().kind == base::ErrorKind::kNotFound)
+      return base::fail(base::ErrorKind::kFenced, "the log of " + place_of(table_) + " was cleaned beyond version " +
+                                                      std::to_string(version_.value()) +
+                                                      ", at which this ingester was held up; this batch is dropped, open the table again");
+  }
+  saw_head();
+  return {};
+}
+
 base::Result<CommitResult> TableWriter::put(const StagedCut& cut, const CommitRequest& request) {
   const auto* const staged = cut.staged ? &*cut.staged : nullptr;
   const auto basis = basis_of(clock_, request.stalled);
@@ -163,6 +189,7 @@ base::Result<CommitResult> TableWriter::put(const StagedCut& cut, const CommitRe
     const auto a = world_.random.next();
     txn_id = delta::make_uuid(a, world_.random.next());
   }
+  TRY_VOID(check_log_is_whole());
   if (options_.shared) TRY_VOID(follow());
   for (int attempt = 0; attempt < kPutsMax; ++attempt) {
     TRY(auto facts, facts_on(clock_, staged, request, basis));
