@@ -29,6 +29,7 @@ conformance: build
 bench: build
 	@build/bench/headpond_bench --out build/bench.json
 	@for store in directory s3 "s3 --put-ms 80" "s3 --put-ms 80 --ingesters 4" "s3 --put-ms 80 --ingesters 8"; do $(PYTHON) bench/readable.py --store $$store; done
+	@$(PYTHON) bench/lanes.py
 	@$(PYTHON) bench/peers.py --events 2000000
 	@$(PYTHON) tests/rules_jni.py --calls 50000
 	@$(PYTHON) bench/spark_minute.py

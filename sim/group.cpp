@@ -76,7 +76,10 @@ void Coordinator::deal() {
     member.target.clear();
     if (!member.expelled) live.push_back(id);
   }
-  if (live.empty()) return;
+  if (live.empty()) {
+    deal_us_ = now_us_;  // as soon as one of them has heard that it was taken for dead
+    return;
+  }
   for (std::size_t p = 0; p < partitions_; ++p)
     members_[live[static_cast<std::size_t>(dice_.below(static_cast<std::int64_t>(live.size())))]].target.insert(static_cast<int>(p));
   ++rebalances_;

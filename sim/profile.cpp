@@ -36,6 +36,7 @@ Profile Profile::of(std::uint64_t seed) {
   if (p.engines > 1 && dice.chance(0.6)) p.owners = dice.chance(0.3) ? Profile::Owners::kShares : Profile::Owners::kGroup;
   if (p.owners == Profile::Owners::kGroup && dice.chance(0.5)) p.engines = 3;
   p.lazy_publisher = dice.chance(0.5);
+  p.lanes = dice.chance(0.35) ? static_cast<int>(dice.between(2, 3)) : 1;
   return p;
 }
 

@@ -11,6 +11,7 @@ struct Profile {
   int partitions = 1;
   int engines = 1;
   enum class Owners { kEverything, kShares, kGroup } owners = Owners::kEverything;  // what each process believes to own
+  int lanes = 1;                                                                    // of each process
   bool lazy_publisher = false;                                                      // commits are published while the engine goes on
   bool log_append_time = false, transactions = false, compacted = false;
   bool becomes_compacted = false;

@@ -193,8 +193,10 @@ void World::open(Process& process) {
   process.lake = std::make_unique<LakeView>(
       LakeWorld{lake_, dice_, trace_, now_us_, store_faults_, options_.plant, [this, &process](bool quick) { meet(process, quick); }},
       process.instance, process.dead);
-  auto client = std::make_unique<Client>(ClientWorld{broker_, dice_, trace_, now_us_, broker_faults_, options_.plant, calm_}, served,
-                                         process.instance, process.dead);
+  std::vector<std::unique_ptr<kafka::Source>> clients;
+  for (int lane = 0; lane < profile_.lanes; ++lane)
+    clients.push_back(std::make_unique<Client>(ClientWorld{broker_, dice_, trace_, now_us_, broker_faults_, options_.plant, calm_}, served,
+                                               process.instance, process.dead));
   trace_.line(now_us_, "process {} opens as instance {}, generation {}", process.index, process.instance, generation_);
   ingest::Settings settings;
   settings.accept_loss = accept_loss_;
@@ -214,7 +216,7 @@ void World::open(Process& process) {
     if (name != "ingest-publish") return env::inline_worker();
     return std::make_unique<LazyWorker>(process.publisher, process.prompt);
   };
-  auto engine = ingest::Engine::open_over(std::move(client), topology_of(generation_, profile_.start_latest),
+  auto engine = ingest::Engine::open_over(std::move(clients), topology_of(generation_, profile_.start_latest),
                                           {*process.lake, {"", "bronze/logs"}, process.clock, *process.random, process.failpoints, workers},
                                           settings, std::move(group));
   if (process.dead) return;

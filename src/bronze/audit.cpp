@@ -182,8 +182,8 @@ std::vector<DataFile> Auditor::check_files(base::Version version, const delta::C
       found("versions tag differs", at_version(version) + ": " + add.path);
     if (base::format_day(file->arrival_min) != file->ingest_date || base::format_day(file->arrival_max) != file->ingest_date)
       found("file in the wrong day", at_version(version) + ": " + add.path);
-    if (!files.empty() && file->arrival_min < files.back().arrival_max)
-      found("files out of order", at_version(version) + ": " + add.path + " begins before the file before it ends");
+    if (!files.empty() && file->ingest_date < files.back().ingest_date)
+      found("files out of order", at_version(version) + ": " + add.path + " is of an earlier day than the file before it");
     in_files += file->rows;
     file_rows_ += file->rows;
     files.push_back(std::move(*file));

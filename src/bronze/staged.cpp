@@ -99,6 +99,16 @@ void Staged::add_gap(base::PartitionId id, base::Offset first, base::Offset last
   gap_kinds_.insert(kind);
 }
 
+void Staged::merge(Staged other) {
+  HP_ASSERT(other.source_ == source_);
+  partitions_.merge(other.partitions_);
+  HP_ASSERT(other.partitions_.empty());  // a partition is one lane's
+  for (const auto& [second, rows] : other.seconds_) seconds_[second] += rows;
+  gap_kinds_.merge(other.gap_kinds_);
+  rows_ += other.rows_;
+  bytes_ += other.bytes_;
+}
+
 WriterBatch Staged::batch() const {
   WriterBatch out;
   out.source = source_;

@@ -33,6 +33,9 @@ class Staged {
   void add(const columns::Batch& batch);
   void add_gap(base::PartitionId partition, base::Offset first, base::Offset last, const std::string& kind, base::Micros arrival);
 
+  // Takes over what another has staged of other partitions of the same source.
+  void merge(Staged other);
+
   bool empty() const { return partitions_.empty(); }
   std::int64_t rows() const { return rows_; }
   std::int64_t bytes() const { return bytes_; }

@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <atomic>
-#include <optional>
+#include <deque>
 
-#include "bronze/data_files.h"
 #include "bronze/open_table.h"
 #include "bronze/rebase.h"
-#include "bronze/staged.h"
+#include "bronze/stage.h"
 #include "bronze/table_rules.h"
 #include "delta/checkpoint.h"
 
@@ -18,13 +17,7 @@ namespace {
 constexpr base::Duration kHeadSeen = base::Duration::minutes(10);
 // A commit that loses so often in a row gives up; each loss means that somebody else's commit succeeded.
 constexpr int kPutsMax = 256;
-
-class StagedCut final : public Writer::Cut {
- public:
-  StagedCut(std::optional<Staged> taken, DataFiles written) : staged(std::move(taken)), files(std::move(written)) {}
-  std::optional<Staged> staged;
-  DataFiles files;
-};
+constexpr auto kSlowPut = base::Duration::millis(250);
 
 class TableWriter final : public Writer {
  public:
@@ -38,20 +31,16 @@ class TableWriter final : public Writer {
         clock_(std::move(opened.clock)) {
     const auto tenant =
         std::ranges::find_if(spec_.declared, [](const auto& c) { return c.name == "tenant" && c.type == columns::Type::kString; });
-    if (tenant != spec_.declared.end()) tenant_column_ = static_cast<int>(tenant - spec_.declared.begin());
+    const int tenant_column = tenant == spec_.declared.end() ? -1 : static_cast<int>(tenant - spec_.declared.begin());
+    for (std::size_t i = 0; i < options_.lanes; ++i)
+      stages_.emplace_back(StageWorld{spec_, options_, world_, table_, tenant_column, dead_});
     saw_head();
-    begin_files();
   }
 
   const TableClock& table_clock() const override { return clock_; }
   base::Version version() const override { return version_; }
-  std::int64_t staged_rows() const override { return staged_ ? staged_->rows() : 0; }
-
-  base::Result<void> append(const columns::Batch& batch) override;
-  void declare_gap(const std::string& source, base::PartitionId partition, base::Offset first, base::Offset last, const std::string& kind,
-                   base::Micros arrival) override;
-  std::unique_ptr<Cut> cut() override;
-  base::Result<CommitResult> publish(std::unique_ptr<Cut> cut, const CommitRequest& request) override;
+  Stage& stage(std::size_t lane) override { return stages_.at(lane); }
+  base::Result<CommitResult> publish(std::vector<std::unique_ptr<Cut>> cuts, const CommitRequest& request) override;
   base::Result<void> follow() override;
 
  private:
@@ -72,11 +61,8 @@ class TableWriter final : public Writer {
     head_seen_at_ = world_.clock.now();
   }
   base::Result<void> check_log_is_whole();
-  void begin_files() { files_.emplace(table_, spec_.declared, options_, world_); }
-  Staged& staged(const std::string& source);
-  base::Result<void> make_visible(DataFiles& files);
-  base::Result<CommitResult> put(const StagedCut& cut, const CommitRequest& request);
-  delta::Commit commit_of(const StagedCut& cut, const CommitFacts& facts, base::Version version) const;
+  base::Result<CommitResult> put(const WholeCut& cut, const CommitRequest& request);
+  delta::Commit commit_of(const WholeCut& cut, const CommitFacts& facts, base::Version version) const;
   base::Result<Outcome> look_at(base::Version version, const std::string& txn_id);
 
   TableSpec spec_;
@@ -86,59 +72,22 @@ class TableWriter final : public Writer {
   base::Version version_;
   delta::Metadata metadata_;
   TableClock clock_;
-  int tenant_column_ = -1;
   std::atomic<bool> dead_ = false;
   base::Duration head_seen_;  // monotonic
   base::Micros head_seen_at_;
-  // Of the next cut:
-  std::optional<Staged> staged_;
-  std::optional<DataFiles> files_;
+  std::deque<TableStage> stages_;
 };
 
-Staged& TableWriter::staged(const std::string& source) {
-  if (!staged_) staged_.emplace(source, tenant_column_);
-  HP_ASSERT(staged_->source() == source);  // one topic, one generation a commit
-  return *staged_;
-}
-
-base::Result<void> TableWriter::append(const columns::Batch& batch) {
-  TRY_VOID(alive());
-  if (batch.empty()) return {};
-  staged(batch.source).add(batch);
-  return or_dead(files_->append(batch));
-}
-
-void TableWriter::declare_gap(const std::string& source, base::PartitionId partition, base::Offset first, base::Offset last,
-                              const std::string& kind, base::Micros arrival) {
-  staged(source).add_gap(partition, first, last, kind, arrival);
-}
-
-std::unique_ptr<Writer::Cut> TableWriter::cut() {
-  auto cut = std::make_unique<StagedCut>(std::move(staged_), std::move(*files_));
-  staged_.reset();
-  begin_files();
-  return cut;
-}
-
-base::Result<void> TableWriter::make_visible(DataFiles& files) {
-  if (files.empty()) return {};
-  TRY_VOID(files.finish());
-  world_.failpoints.reach("ingest.before_data_put");
-  TRY_VOID(files.close());
-  world_.failpoints.reach("ingest.after_data_put");
-  return {};
-}
-
-delta::Commit TableWriter::commit_of(const StagedCut& cut, const CommitFacts& facts, base::Version version) const {
+delta::Commit TableWriter::commit_of(const WholeCut& cut, const CommitFacts& facts, base::Version version) const {
   delta::Commit commit;
   commit.timestamp_ms = world_.clock.now().value() / 1000;
   commit.operation = "STREAMING UPDATE";
   commit.blind_append = true;
   commit.headpond = to_json(facts);
-  if (cut.staged)
-    for (const auto& [id, rows] : cut.staged->partitions())
-      commit.txns.push_back({txn_app_id(metadata_.name, {cut.staged->source(), id}), rows.last.value()});
-  commit.adds = cut.files.adds(version);
+  if (const auto* const staged = cut.staged())
+    for (const auto& [id, rows] : staged->partitions())
+      commit.txns.push_back({txn_app_id(metadata_.name, {staged->source(), id}), rows.last.value()});
+  commit.adds = cut.adds(version);
   return commit;
 }
 
@@ -181,8 +130,8 @@ base::Result<void> TableWriter::check_log_is_whole() {
   return {};
 }
 
-base::Result<CommitResult> TableWriter::put(const StagedCut& cut, const CommitRequest& request) {
-  const auto* const staged = cut.staged ? &*cut.staged : nullptr;
+base::Result<CommitResult> TableWriter::put(const WholeCut& cut, const CommitRequest& request) {
+  const auto* const staged = cut.staged();
   const auto basis = basis_of(clock_, request.stalled);
   std::string txn_id;
   if (staged != nullptr) {
@@ -195,7 +144,7 @@ base::Result<CommitResult> TableWriter::put(const StagedCut& cut, const CommitRe
     TRY(auto facts, facts_on(clock_, staged, request, basis));
     if (says_nothing(facts)) return CommitResult{.version = version_};
     const auto version = version_.next();
-    const auto adds = cut.files.adds(version);
+    const auto adds = cut.adds(version);
     for (auto& batch : facts.batches) {
       batch.txn_id = txn_id;
       batch.writer = options_.writer_id;
@@ -205,6 +154,7 @@ base::Result<CommitResult> TableWriter::put(const StagedCut& cut, const CommitRe
     if (const auto fold = after.apply(facts); !fold)  // never publish what readers would refuse
       return base::fail(base::ErrorKind::kCorrupt,
                         "this commit would contradict the table: " + fold.error().message + "; please report this");
+    const auto asked = world_.clock.monotonic();
     auto put = table_.put(version, commit_of(cut, facts, version));
     world_.failpoints.reach("ingest.after_log_put");
     bool won = put.has_value();
@@ -213,7 +163,9 @@ base::Result<CommitResult> TableWriter::put(const StagedCut& cut, const CommitRe
         return std::unexpected(std::move(put).error());
       TRY(const auto outcome, look_at(version, txn_id));
       won = outcome == Outcome::kWon;
-      if (outcome == Outcome::kLost && options_.shared) TRY_VOID(follow());
+      // Others need as long for the version behind the one that has won, so it is not worth a read whether that is there: only after a slow
+      // PUT.
+      if (outcome == Outcome::kLost && options_.shared && world_.clock.monotonic() - asked > kSlowPut) TRY_VOID(follow());
     }
     if (!won) continue;
     clock_ = std::move(after);
@@ -221,22 +173,22 @@ base::Result<CommitResult> TableWriter::put(const StagedCut& cut, const CommitRe
     return CommitResult{.version = version,
                         .rows = staged == nullptr ? 0 : staged->rows(),
                         .bytes = staged == nullptr ? 0 : staged->bytes(),
-                        .file_bytes = cut.files.file_bytes()};
+                        .file_bytes = cut.file_bytes()};
   }
   return base::fail(base::ErrorKind::kRetry,
                     "the table at " + place_of(table_) + " was committed to by others " + std::to_string(kPutsMax) +
                         " times in a row while this ingester tried; run fewer ingesters or a longer commit_interval");
 }
 
-base::Result<CommitResult> TableWriter::publish(std::unique_ptr<Cut> cut, const CommitRequest& request) {
+base::Result<CommitResult> TableWriter::publish(std::vector<std::unique_ptr<Cut>> cuts, const CommitRequest& request) {
   TRY_VOID(alive());
-  auto& taken = static_cast<StagedCut&>(*cut);
+  WholeCut cut(std::move(cuts));
   const auto begin = world_.clock.monotonic();
-  // Most of what others did since the last commit is read here, so that little is left to read between the files and the log entry.
+  // Most of what others did since the last commit is read before the files go out, so that little is left to read before the log entry.
   if (options_.shared) TRY_VOID(or_dead(follow()));
-  TRY_VOID(or_dead(make_visible(taken.files)));
+  TRY_VOID(or_dead(cut.make_visible(world_.failpoints)));
   const auto visible = world_.clock.monotonic();
-  TRY(auto result, or_dead(put(taken, request)));
+  TRY(auto result, or_dead(put(cut, request)));
   result.files_ms = (visible - begin).to_seconds() * 1000;
   result.log_ms = (world_.clock.monotonic() - visible).to_seconds() * 1000;
   return result;

@@ -2,13 +2,14 @@
 //
 // append() encodes rows and streams out full row groups; commit() writes the last row group and the footer and publishes the files, the
 // offsets they cover, clocks and fingerprints as one version. After a crash, open() again and resume from the table's positions.
+// Rows of disjoint partitions may be staged in several lanes, each with files of its own; all of them are one version.
 //
 // Requires of the caller: offsets rise within a partition from position + 1 on, every missing one declared by declare_gap(); `arrival`
 // never falls within a partition, nor below the table's clock of it.
 //
-// Threads: append(), declare_gap(), cut() and staged_rows() from one; publish(), table_clock() and version() from one, which may be
-// another: so the next commit's rows are encoded while this one's files and log entry are on their way. Two Writers of the same partitions:
-// the slower one is fenced at its next commit.
+// Threads: a Stage from one, several Stages from several; publish(), table_clock() and version() from one, which may be another: so the
+// next commit's rows are encoded while this one's files and log entry are on their way. Two Writers of the same partitions: the slower one
+// is fenced at its next commit.
 #pragma once
 
 #include <memory>
@@ -42,6 +43,7 @@ struct WriterOptions {
   // Other ingesters commit to this table all the time: their versions are read before a log entry is put, not after it was refused. A read
   // is cheaper than a PUT in vain, on S3 by far.
   bool shared = false;
+  std::size_t lanes = 1;
 };
 
 // Seams of a Writer; all borrowed, must outlive it.
@@ -78,32 +80,50 @@ class Writer {
   virtual const TableClock& table_clock() const = 0;
   virtual base::Version version() const = 0;
 
-  // Stages all rows of `batch`. kRetry: store trouble; discard this Writer and open again.
-  virtual base::Result<void> append(const columns::Batch& batch) = 0;
-  // The broker made `first`..`last` of `partition` unreadable (`kind`: "before start", "control", "aborted", "compacted", …). Call in
-  // offset order with append(); `arrival` as of the next row's (or clock).
-  virtual void declare_gap(const std::string& source, base::PartitionId partition, base::Offset first, base::Offset last,
-                           const std::string& kind, base::Micros arrival) = 0;
-  virtual std::int64_t staged_rows() const = 0;
-
-  // What was staged since the last cut, taken out of the Writer.
+  // What was staged since the last cut, taken out of its Stage.
   class Cut {
    public:
     virtual ~Cut() = default;
   };
-  // append() goes on with the next commit's rows at once; this one's are the Cut's.
-  virtual std::unique_ptr<Cut> cut() = 0;
-  // Publishes the Cut's rows as one version; with none, a heartbeat. Clocks whose position is not the table's are left out. Requires: Cuts
-  // in the order in which they were made.
+  // One lane's rows of the next commit. Lives as long as the Writer.
+  class Stage {
+   public:
+    virtual ~Stage() = default;
+    // Stages all rows of `batch`. kRetry: store trouble; discard the Writer and open again.
+    virtual base::Result<void> append(const columns::Batch& batch) = 0;
+    // The broker made `first`..`last` of `partition` unreadable (`kind`: "before start", "control", "aborted", "compacted", …). Call in
+    // offset order with append(); `arrival` as of the next row's (or clock).
+    virtual void declare_gap(const std::string& source, base::PartitionId partition, base::Offset first, base::Offset last,
+                             const std::string& kind, base::Micros arrival) = 0;
+    // append() goes on with the next commit's rows at once; this one's are the Cut's.
+    virtual std::unique_ptr<Cut> cut() = 0;
+    virtual std::int64_t rows() const = 0;
+  };
+  // Requires: lane < WriterOptions::lanes. A partition changes its lane only when nothing of it is staged.
+  virtual Stage& stage(std::size_t lane = 0) = 0;
+
+  // Publishes the rows of all lanes' Cuts as one version; with none, a heartbeat. Clocks whose position is not the table's are left out.
+  // Requires: Cuts in the order in which they were made.
   // Errors: kFenced: not published, another writer owns a partition: discard this Writer, re-read. kUnknown/kRetry: discard, open again
   // (the table tells whether it was published).
-  virtual base::Result<CommitResult> publish(std::unique_ptr<Cut> cut, const CommitRequest& request) = 0;
+  virtual base::Result<CommitResult> publish(std::vector<std::unique_ptr<Cut>> cuts, const CommitRequest& request) = 0;
 
   // Follows what others have committed since. What is staged stays. Errors: kFenced, kInvalid, kCorrupt as publish(). kRetry: store
   // trouble.
   virtual base::Result<void> follow() = 0;
 
-  base::Result<CommitResult> commit(const CommitRequest& request) { return publish(cut(), request); }
+  // For one lane.
+  base::Result<void> append(const columns::Batch& batch) { return stage().append(batch); }
+  void declare_gap(const std::string& source, base::PartitionId partition, base::Offset first, base::Offset last, const std::string& kind,
+                   base::Micros arrival) {
+    stage().declare_gap(source, partition, first, last, kind, arrival);
+  }
+  std::int64_t staged_rows() { return stage().rows(); }
+  base::Result<CommitResult> commit(const CommitRequest& request) {
+    std::vector<std::unique_ptr<Cut>> cuts;
+    cuts.push_back(stage().cut());
+    return publish(std::move(cuts), request);
+  }
 };
 
 // Delta fields of a bronze table with these declared columns, in file order (partition column ingest_date last).

@@ -263,6 +263,38 @@ TEST_F(WriterTest, PassesItsFailpointsInOrder) {
             (std::vector<std::string>{"ingest.mid_multipart", "ingest.before_data_put", "ingest.after_data_put", "ingest.after_log_put"}));
 }
 
+TEST_F(WriterTest, LanesAreOneCommitThatSaysWhatOneLaneWouldHaveSaid) {
+  const auto rows_of = [&](int partition) {
+    columns::Batch batch(testing::declared_columns());
+    add_rows(batch, partition, 0, 20, kNow + partition * 500'000, 100'000);
+    return batch;
+  };
+  const auto facts_with = [&](std::size_t lanes) {
+    TestWorld world;
+    auto writer = world.open({.lanes = lanes});
+    EXPECT_TRUE(writer);
+    std::vector<std::unique_ptr<Writer::Cut>> cuts;
+    for (int p = 0; p < 4; ++p) EXPECT_TRUE((*writer)->stage(static_cast<std::size_t>(p) % lanes).append(rows_of(p)));
+    (*writer)->stage(lanes - 1).declare_gap(kSource, PartitionId(4), Offset(0), Offset(2), "before start", Micros(kNow));
+    for (std::size_t lane = 0; lane < lanes; ++lane) cuts.push_back((*writer)->stage(lane).cut());
+    auto request = first_request();
+    for (int p = 2; p < 5; ++p) request.partitions.push_back(part(p));
+    const auto done = (*writer)->publish(std::move(cuts), request);
+    EXPECT_TRUE(done) << done.error().message;
+    EXPECT_EQ(done->rows, 80);
+    auto steps = *testing::all_steps(world.store);
+    EXPECT_EQ(steps.back().files.size(), std::min<std::size_t>(lanes, 4));
+    auto facts = steps.back().facts;
+    EXPECT_EQ(facts.batches.at(0).files.size(), steps.back().files.size());
+    EXPECT_EQ(facts.batches.at(0).ranges.size(), 5u);
+    facts.batches.at(0).files.clear();
+    facts.batches.at(0).txn_id.clear();
+    return to_json(facts);
+  };
+  const auto one = facts_with(1);
+  for (const std::size_t lanes : {2, 3, 6}) EXPECT_EQ(facts_with(lanes), one) << lanes;
+}
+
 TEST_F(WriterTest, ANewGenerationTakesOverFromTheOld) {
   const auto writer = open();
   append(*writer, 0, 0, 5);

@@ -47,14 +47,14 @@ class SeededRandom final : public Random {
  public:
   explicit SeededRandom(std::uint64_t seed = 1) : state_(seed) {}
   std::uint64_t next() override {
-    std::uint64_t z = (state_ += 0x9E3779B97F4A7C15u);
+    std::uint64_t z = state_.fetch_add(0x9E3779B97F4A7C15u) + 0x9E3779B97F4A7C15u;
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
     z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
     return z ^ (z >> 31);
   }
 
  private:
-  std::uint64_t state_;
+  std::atomic<std::uint64_t> state_;
 };
 
 // Counts hits; runs `on_reach` if set.

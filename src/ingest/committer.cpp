@@ -40,12 +40,13 @@ void count_produced(const columns::Batch& batch, std::map<std::int64_t, std::int
 }  // namespace
 
 Committer::Committer(std::unique_ptr<bronze::Writer> writer, const std::vector<columns::ColumnSpec>& declared, const env::Workers& workers,
-                     env::Clock& clock)
-    : clock_(clock),
-      writer_(std::move(writer)),
-      publisher_(open_worker(workers, "ingest-publish")),
-      encoder_(open_worker(workers, "ingest-encode")) {
-  for (std::size_t i = 0; i < kBatches; ++i) free_.emplace_back(declared);
+                     env::Clock& clock, std::size_t lanes)
+    : clock_(clock), writer_(std::move(writer)), publisher_(open_worker(workers, "ingest-publish")), lanes_(lanes) {
+  for (std::size_t i = 0; i < lanes; ++i) {
+    lanes_[i].stage = &writer_->stage(i);
+    for (std::size_t k = 0; k < kBatches; ++k) lanes_[i].free.emplace_back(declared);
+    lanes_[i].encoder = open_worker(workers, "ingest-encode");
+  }
 }
 
 Committer::~Committer() {
@@ -58,58 +59,72 @@ std::optional<base::Error> Committer::failure() const {
   return failure_;
 }
 
-base::Result<void> Committer::append(columns::Batch& batch) {
+base::Result<void> Committer::append(columns::Batch& batch, std::size_t index) {
+  auto& lane = lanes_[index];
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return !free_.empty() || failure_; });
+  changed_.wait(lock, [&] { return !lane.free.empty() || failure_; });
   if (failure_) return std::unexpected(*failure_);
-  auto full = shared(std::exchange(batch, std::move(free_.back())));
-  free_.pop_back();
+  auto full = shared(std::exchange(batch, std::move(lane.free.back())));
+  lane.free.pop_back();
   lock.unlock();
   batch.source = full->source;
-  encoder_->post([this, full] { encode(std::move(*full)); });
+  lane.encoder->post([this, &lane, full] { encode(lane, std::move(*full)); });
   return {};
 }
 
-void Committer::encode(columns::Batch batch) {
+void Committer::encode(Lane& lane, columns::Batch batch) {
   base::Result<void> appended;
-  if (!failure()) appended = writer_->append(batch);
-  count_produced(batch, produced_);
+  if (!failure()) appended = lane.stage->append(batch);
+  count_produced(batch, lane.produced);
   batch.reset();
   const std::lock_guard lock(mutex_);
   if (!appended && !failure_) failure_ = std::move(appended.error());
-  free_.push_back(std::move(batch));
-  changed_.notify_one();
+  lane.free.push_back(std::move(batch));
+  changed_.notify_all();
 }
 
 void Committer::declare_gap(const std::string& source, base::PartitionId partition, base::Offset first, base::Offset last,
-                            const std::string& kind, base::Micros arrival) {
-  encoder_->post([=, this] {
-    if (!failure()) writer_->declare_gap(source, partition, first, last, kind, arrival);
+                            const std::string& kind, base::Micros arrival, std::size_t lane) {
+  lanes_[lane].encoder->post([=, this] {
+    if (!failure()) lanes_[lane].stage->declare_gap(source, partition, first, last, kind, arrival);
   });
 }
 
 void Committer::commit(bronze::CommitRequest request) {
   HP_ASSERT(!committing_);
   committing_ = true;
-  auto commit = shared(UnderWay{.request = std::move(request), .cut = nullptr, .produced = {}, .begun = clock_.monotonic(), .encoded = {}});
-  encoder_->post([this, commit] {
-    commit->cut = writer_->cut();
-    for (const auto& [tick, rows] : std::exchange(produced_, {})) commit->produced.emplace_back(micros_of(tick), rows);
-    commit->encoded = clock_.monotonic();
-    publisher_->post([this, commit] { publish(std::move(*commit)); });
-  });
+  auto commit = std::make_shared<UnderWay>();
+  commit->request = std::move(request);
+  commit->cuts.resize(lanes_.size());
+  commit->cuts_to_come = lanes_.size();
+  commit->begun = clock_.monotonic();
+  for (std::size_t i = 0; i < lanes_.size(); ++i) lanes_[i].encoder->post([this, i, commit] { cut(i, commit); });
 }
 
-void Committer::publish(UnderWay commit) {
+// The last lane's cut completes the commit.
+void Committer::cut(std::size_t index, const std::shared_ptr<UnderWay>& commit) {
+  auto& lane = lanes_[index];
+  commit->cuts[index] = lane.stage->cut();
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [tick, rows] : std::exchange(lane.produced, {})) commit->produced[tick] += rows;
+    if (--commit->cuts_to_come > 0) return;
+  }
+  publisher_->post([this, commit, encoded = clock_.monotonic()] { publish(*commit, encoded); });
+}
+
+void Committer::publish(UnderWay& commit, base::Duration encoded) {
   if (auto error = failure()) return finish(std::unexpected(std::move(*error)));
-  auto published = writer_->publish(std::move(commit.cut), commit.request);
+  auto published = writer_->publish(std::move(commit.cuts), commit.request);
   if (!published) return finish(std::unexpected(std::move(published.error())));
+  Produced produced;
+  for (const auto& [tick, rows] : commit.produced) produced.emplace_back(micros_of(tick), rows);
   finish(Done{.result = *published,
               .table = writer_->table_clock(),
               .committed = true,
               .ms = (clock_.monotonic() - commit.begun).to_seconds() * 1000,
-              .encode_ms = (commit.encoded - commit.begun).to_seconds() * 1000,
-              .produced = std::move(commit.produced)});
+              .encode_ms = (encoded - commit.begun).to_seconds() * 1000,
+              .produced = std::move(produced)});
 }
 
 void Committer::follow() {
@@ -122,11 +137,22 @@ void Committer::follow() {
   });
 }
 
+void Committer::keep_up() {
+  publisher_->post([this] {
+    if (failure()) return;
+    const auto followed = writer_->follow();
+    if (followed || followed.error().kind == base::ErrorKind::kRetry || followed.error().kind == base::ErrorKind::kUnknown) return;
+    const std::lock_guard lock(mutex_);
+    if (!failure_) failure_ = followed.error();
+    changed_.notify_all();
+  });
+}
+
 void Committer::finish(base::Result<Done> outcome) {
   const std::lock_guard lock(mutex_);
   if (!outcome && !failure_) failure_ = outcome.error();
   done_ = std::move(outcome);
-  changed_.notify_one();
+  changed_.notify_all();
 }
 
 std::optional<base::Result<Committer::Done>> Committer::take() {

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <deque>
 #include <future>
 #include <thread>
 
@@ -26,37 +27,30 @@ class FakeWriter final : public bronze::Writer {
     std::promise<void> release;
     std::shared_future<void> released = release.get_future().share();
     std::atomic<bool> append_fails = false, publish_fails = false;
-    std::atomic<std::int64_t> appended = 0;
+    std::atomic<std::int64_t> appended = 0, follows = 0;
+    std::atomic<base::ErrorKind> follow_fails = base::ErrorKind::kConflict;  // stands for none
+    std::promise<void> begin;                                                // of encoding a row at offset kHeldOffset
+    std::shared_future<void> begun = begin.get_future().share();
   };
-  explicit FakeWriter(Notes& notes) : notes_(notes) {}
+  static constexpr std::int64_t kHeldOffset = 777;
+  FakeWriter(Notes& notes, std::size_t lanes) : notes_(notes) {
+    for (std::size_t i = 0; i < lanes; ++i) stages_.emplace_back(notes_, i == 0 ? "" : " in lane " + std::to_string(i));
+  }
 
   const bronze::TableClock& table_clock() const override { return clock_; }
   base::Version version() const override { return version_; }
-  std::int64_t staged_rows() const override { return rows_; }
-  base::Result<void> append(const columns::Batch& batch) override {
-    if (notes_.append_fails) return base::fail(base::ErrorKind::kRetry, "the store is full");
-    rows_ += static_cast<std::int64_t>(batch.rows());
-    note("append " + std::to_string(batch.kafka_offset[0]));
-    ++notes_.appended;
-    return {};
-  }
-  void declare_gap(const std::string&, base::PartitionId, base::Offset first, base::Offset, const std::string&, base::Micros) override {
-    note("gap " + std::to_string(first.value()));
-  }
-  std::unique_ptr<Cut> cut() override {
-    auto cut = std::make_unique<Rows>();
-    cut->rows = std::exchange(rows_, 0);
-    note("cut");
-    return cut;
-  }
-  base::Result<bronze::CommitResult> publish(std::unique_ptr<Cut> cut, const bronze::CommitRequest&) override {
+  Stage& stage(std::size_t lane) override { return stages_.at(lane); }
+  base::Result<bronze::CommitResult> publish(std::vector<std::unique_ptr<Cut>> cuts, const bronze::CommitRequest&) override {
     notes_.released.wait();
     if (notes_.publish_fails) return base::fail(base::ErrorKind::kFenced, "another writer owns partition 0");
     version_ = version_.next();
-    return bronze::CommitResult{version_, static_cast<Rows&>(*cut).rows};
+    bronze::CommitResult result{version_};
+    for (const auto& cut : cuts) result.rows += static_cast<Rows&>(*cut).rows;
+    return result;
   }
   base::Result<void> follow() override {
-    note("follow");
+    ++notes_.follows;
+    if (notes_.follow_fails != base::ErrorKind::kConflict) return base::fail(notes_.follow_fails, "while following");
     return {};
   }
 
@@ -64,20 +58,48 @@ class FakeWriter final : public bronze::Writer {
   struct Rows final : Cut {
     std::int64_t rows = 0;
   };
-  void note(std::string call) {
-    const std::lock_guard lock(notes_.mutex);
-    notes_.calls.push_back(std::move(call));
-  }
+  class FakeStage final : public Stage {
+   public:
+    FakeStage(Notes& notes, std::string where) : notes_(notes), where_(std::move(where)) {}
+    std::int64_t rows() const override { return rows_; }
+    base::Result<void> append(const columns::Batch& batch) override {
+      if (batch.kafka_offset[0] == kHeldOffset) notes_.begun.wait();
+      if (notes_.append_fails) return base::fail(base::ErrorKind::kRetry, "the store is full");
+      rows_ += static_cast<std::int64_t>(batch.rows());
+      note("append " + std::to_string(batch.kafka_offset[0]));
+      ++notes_.appended;
+      return {};
+    }
+    void declare_gap(const std::string&, base::PartitionId, base::Offset first, base::Offset, const std::string&, base::Micros) override {
+      note("gap " + std::to_string(first.value()));
+    }
+    std::unique_ptr<Cut> cut() override {
+      auto cut = std::make_unique<Rows>();
+      cut->rows = std::exchange(rows_, 0);
+      note("cut");
+      return cut;
+    }
+
+   private:
+    void note(const std::string& call) {
+      const std::lock_guard lock(notes_.mutex);
+      notes_.calls.push_back(call + where_);
+    }
+    Notes& notes_;
+    std::string where_;
+    std::int64_t rows_ = 0;
+  };
+
   Notes& notes_;
+  std::deque<FakeStage> stages_;
   bronze::TableClock clock_;
   base::Version version_{0};
-  std::int64_t rows_ = 0;
 };
 
 class CommitterTest : public testing::Test {
  protected:
-  std::unique_ptr<Committer> committer(const env::Workers& workers) {
-    return std::make_unique<Committer>(std::make_unique<FakeWriter>(notes_), kDeclared, workers, clock_);
+  std::unique_ptr<Committer> committer(const env::Workers& workers, std::size_t lanes = 1) {
+    return std::make_unique<Committer>(std::make_unique<FakeWriter>(notes_, lanes), kDeclared, workers, clock_, lanes);
   }
   columns::Batch& filled(std::int64_t offset) {
     const auto row = batch_.begin_row("{}");
@@ -140,6 +162,26 @@ TEST_F(CommitterTest, RowsGoOnBeingEncodedWhileACommitIsUnderWay) {
   EXPECT_EQ(second->result.version, base::Version(2));
 }
 
+TEST_F(CommitterTest, ACommitHasOfEachLaneWhatWasAppendedBeforeIt) {
+  notes_.release.set_value();
+  auto c = committer(env::thread_worker, 2);
+  ASSERT_TRUE(c->append(filled(FakeWriter::kHeldOffset), 1));  // lane 1 is slow
+  ASSERT_TRUE(c->append(filled(0), 0));
+  c->commit({});
+  ASSERT_TRUE(c->append(filled(1), 0));
+  ASSERT_TRUE(c->append(filled(2), 1));
+  ASSERT_TRUE(reached([&] { return notes_.appended == 2; }));  // lane 0 goes on
+  EXPECT_FALSE(c->take());                                     // the commit waits for lane 1
+  notes_.begin.set_value();
+  const auto first = c->wait();
+  ASSERT_TRUE(first);
+  EXPECT_EQ(first->result.rows, 2);
+  c->commit({});
+  const auto second = c->wait();
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->result.rows, 2);
+}
+
 TEST_F(CommitterTest, AFailedCommitIsToldAndNothingGoesInAfterIt) {
   notes_.publish_fails = true;
   notes_.release.set_value();
@@ -162,6 +204,21 @@ TEST_F(CommitterTest, ARowThatCannotBeEncodedFailsTheCommitBehindIt) {
   const auto done = c->wait();
   ASSERT_FALSE(done);
   EXPECT_EQ(done.error().message, "the store is full");
+}
+
+TEST_F(CommitterTest, KeepingUpBetweenCommitsForgivesABusyStoreAndTellsWhatIsFinal) {
+  notes_.release.set_value();
+  auto c = committer({});
+  notes_.follow_fails = base::ErrorKind::kUnknown;
+  c->keep_up();
+  EXPECT_EQ(notes_.follows, 1);
+  EXPECT_FALSE(c->committing());
+  ASSERT_TRUE(c->append(filled(0)));
+  notes_.follow_fails = base::ErrorKind::kFenced;
+  c->keep_up();
+  const auto appended = c->append(filled(1));
+  ASSERT_FALSE(appended);
+  EXPECT_EQ(appended.error().kind, base::ErrorKind::kFenced);
 }
 
 TEST_F(CommitterTest, EndsWithACommitUnderWayAndBatchesWaiting) {

@@ -13,6 +13,7 @@ namespace {
 // Log ends are asked for so long before a cut: the answer is there by then, and the clock it proves is fresh.
 constexpr auto kAskAhead = base::Duration::millis(100);
 constexpr int kOpenAttemptsMax = 8;
+constexpr int kLooksPerInterval = 4;
 
 }  // namespace
 
@@ -40,27 +41,37 @@ base::Result<void> TopicEngine::check_topic(const std::string& id) const {
   return {};
 }
 
-base::Result<void> TopicEngine::start(std::unique_ptr<kafka::Source> source) {
-  TRY(auto decoder, open_decoder(topology_));
-  TRY(const auto info, source->describe());
+base::Result<void> TopicEngine::open_lanes(std::vector<std::unique_ptr<kafka::Source>> sources) {
+  LaneOptions options{topology_.source.topic,
+                      source_name_,
+                      {topology_.bronze.max_future, topology_.bronze.max_clock_error},
+                      topology_.bronze.raw == spec::RawOf::kErrors,
+                      settings_.accept_loss};
+  std::vector<std::unique_ptr<Lane>> lanes;
+  for (auto& source : sources) {
+    TRY(auto decoder, open_decoder(topology_));
+    options.index = lanes.size();
+    lanes.push_back(std::make_unique<Lane>(options, std::move(source), std::move(decoder), declared_columns(topology_), world_.clock));
+  }
+  lanes_ = std::make_unique<Lanes>(std::move(lanes), world_.workers, world_.clock);
+  return {};
+}
+
+base::Result<void> TopicEngine::start(std::vector<std::unique_ptr<kafka::Source>> sources) {
+  TRY_VOID(open_lanes(std::move(sources)));
+  TRY(const auto info, lanes_->describe());
   topic_id_ = info.id;
   writer_id_ = "ingest-" + std::to_string(world_.random.next() >> 32);
-  LaneOptions lane_options{topology_.source.topic,
-                           source_name_,
-                           {topology_.bronze.max_future, topology_.bronze.max_clock_error},
-                           topology_.bronze.raw == spec::RawOf::kErrors,
-                           settings_.accept_loss};
-  lane_ = std::make_unique<Lane>(std::move(lane_options), std::move(source), std::move(decoder), declared_columns(topology_), world_.clock);
   TRY(auto writer, open_table(info));
   write_through(std::move(writer));
-  lane_->bind(*committer_);
+  lanes_->bind(*committer_);
   const auto now = world_.clock.monotonic();
   next_cut_ = next_cut();
   next_describe_ = now + settings_.describe_every;
   next_publish_ = now;
   TRY_VOID(learn(info));
   if (settings_.until_end) {
-    TRY(until_, lane_->source().log_ends({seen_.begin(), seen_.end()}));
+    TRY(until_, lanes_->source().log_ends({seen_.begin(), seen_.end()}));
   }
   TRY_VOID(adopt());
   observe_table();
@@ -71,9 +82,10 @@ base::Result<void> TopicEngine::start(std::unique_ptr<kafka::Source> source) {
 
 base::Result<std::unique_ptr<bronze::Writer>> TopicEngine::open_writer() {
   bronze::WriterOptions options;
-  options.row_group_bytes_max = shares_of(topology_.bronze.memory_bytes).row_group_bytes;
+  options.row_group_bytes_max = shares_of(topology_.bronze.memory_bytes, lanes_->size()).row_group_bytes;
   options.writer_id = writer_id_;
   options.shared = owners_.shared();
+  options.lanes = lanes_->size();
   return bronze::Writer::open(table_spec(topology_, world_.paths), options, {world_.lake, world_.clock, world_.random, world_.failpoints});
 }
 
@@ -84,7 +96,7 @@ base::Result<std::unique_ptr<bronze::Writer>> TopicEngine::open_table(const kafk
     table_ = writer->table_clock();
     if (auto same = check_topic(info.id); !same) {
       // Perhaps it was re-created since it was described, and another ingester has named the new one: no reason for a person to act.
-      TRY(const auto now, lane_->source().describe());
+      TRY(const auto now, lanes_->source().describe());
       if (now.id == info.id) return std::unexpected(std::move(same).error());
       return base::fail(base::ErrorKind::kRetry,
                         "topic '" + info.name + "' was re-created while ingest was opening its table; open it again");
@@ -99,7 +111,7 @@ void TopicEngine::write_through(std::unique_ptr<bronze::Writer> writer) {
   table_ = writer->table_clock();
   version_ = writer->version();
   committer_.reset();
-  committer_ = std::make_unique<Committer>(std::move(writer), declared_columns(topology_), world_.workers, world_.clock);
+  committer_ = std::make_unique<Committer>(std::move(writer), declared_columns(topology_), world_.workers, world_.clock, lanes_->size());
 }
 
 // The first commit of a generation names topic and partitions; where reading does not start at the beginning, it also says what lies
@@ -114,7 +126,7 @@ base::Result<void> TopicEngine::name_first_partitions(const kafka::TopicInfo& in
     if (!table_.partitions().contains(in_source(partition.id))) fresh.push_back(partition.id);
   }
   if (fresh.size() == info.partitions.size()) {
-    TRY(const auto begin, beginnings(topology_, lane_->source(), fresh, world_.clock));
+    TRY(const auto begin, beginnings(topology_, lanes_->source(), fresh, world_.clock));
     for (const auto& [id, next, clock] : begin) {
       writer.declare_gap(source_name_, id, base::Offset(0), next.prev(), "before start", clock);
       request.clocks.push_back({in_source(id), clock, next.prev()});
@@ -143,7 +155,7 @@ base::Result<std::vector<Partition>> TopicEngine::resume(const std::vector<base:
     partitions.push_back(std::move(partition));
   }
   if (untouched.empty()) return partitions;
-  TRY(const auto starts, lane_->source().log_starts(untouched));
+  TRY(const auto starts, lanes_->source().log_starts(untouched));
   for (auto& partition : partitions) {
     const auto start = starts.find(partition.id);
     if (start == starts.end() || start->second.value() == 0) continue;
@@ -161,10 +173,10 @@ base::Result<void> TopicEngine::learn(const kafka::TopicInfo& info) {
   traits_.compacted = info.compacted;
   traits_.transactions = info.transactions;
   ++traits_.knowledge;
-  lane_->know(traits_);
+  lanes_->know(traits_);
   for (const auto& partition : info.partitions) {
     seen_.insert(partition.id);
-    if (lane_->owns(partition.id)) lane_->partitions()[static_cast<std::size_t>(partition.id.value())].has_leader = partition.has_leader;
+    if (auto* const mine = lanes_->find(partition.id)) mine->has_leader = partition.has_leader;
   }
   return {};
 }
@@ -172,7 +184,7 @@ base::Result<void> TopicEngine::learn(const kafka::TopicInfo& info) {
 base::Result<void> TopicEngine::look_after_topic() {
   const auto now = world_.clock.monotonic();
   if (describing_) {
-    auto info = lane_->source().take_topic();
+    auto info = lanes_->source().take_topic();
     if (!info) return {};
     describing_ = false;
     // Not being able to ask just now is the broker's trouble, and shows as stalled partitions; a topic that is gone is not.
@@ -180,18 +192,26 @@ base::Result<void> TopicEngine::look_after_topic() {
     TRY(const auto description, std::move(*info));
     return learn(description);
   }
-  if (now < next_describe_ && !lane_->wants_description()) return {};
-  lane_->description_asked();
-  lane_->source().ask_topic();
+  if (now < next_describe_ && !lanes_->wants_description()) return {};
+  lanes_->description_asked();
+  lanes_->source().ask_topic();
   describing_ = true;
   next_describe_ = now + settings_.describe_every;
   return {};
 }
 
+// What others commit is read as it comes, some of it at a time: read within a commit it would delay that by a GET for each.
+void TopicEngine::look_at_others() {
+  const auto now = world_.clock.monotonic();
+  if (!owners_.shared() || committer_->committing() || now < next_look_) return;
+  next_look_ = now + base::Duration(topology_.bronze.commit_interval.value() / kLooksPerInterval);
+  committer_->keep_up();
+}
+
 void TopicEngine::ask_log_ends() {
   asked_at_ = world_.clock.now();
   asked_ = true;
-  lane_->source().ask_log_ends({seen_.begin(), seen_.end()});
+  lanes_->source().ask_log_ends({seen_.begin(), seen_.end()});
 }
 
 base::Result<bool> TopicEngine::step() {
@@ -211,7 +231,7 @@ base::Result<bool> TopicEngine::work() {
     ask_due_ = false;
   }
   if (asked_) {
-    if (auto ends = lane_->source().take_log_ends()) {
+    if (auto ends = lanes_->source().take_log_ends()) {
       log_ends_ = std::move(*ends);
       log_ends_asked_at_ = asked_at_;
       asked_ = false;
@@ -219,11 +239,12 @@ base::Result<bool> TopicEngine::work() {
     }
   }
   TRY_VOID(look_after_topic());
+  look_at_others();
   const auto wait = std::clamp(next_cut_ - now, base::Duration(0), settings_.poll);
-  TRY(const bool more, lane_->pump(wait));
+  TRY(const bool more, lanes_->pump(wait));
   // Whoever waits for the end must not wait for ever.
-  if (settings_.until_end && std::ranges::any_of(lane_->partitions(), [](const auto& p) { return p.owned && !p.stopped.empty(); }))
-    return base::fail(base::ErrorKind::kInvalid, lane_->last_trouble());
+  if (settings_.until_end && std::ranges::any_of(lanes_->partitions(), [](const auto& p) { return !p.stopped.empty(); }))
+    return base::fail(base::ErrorKind::kInvalid, lanes_->last_trouble());
   if (auto outcome = committer_->take()) TRY_VOID(finish_commit(std::move(*outcome)));
   if (world_.clock.monotonic() >= next_cut_ && !committer_->committing()) {
     TRY_VOID(begin_commit());
@@ -241,10 +262,10 @@ base::Duration TopicEngine::next_cut() const {
 }
 
 base::Result<void> TopicEngine::begin_commit() {
-  TRY_VOID(lane_->flush());
+  TRY_VOID(lanes_->flush());
   // The cut: clocks are fixed before any further row is stamped, so that no later arrival is below them.
   bronze::CommitRequest request;
-  request.clocks = lane_->cut(log_ends_, log_ends_asked_at_);
+  request.clocks = lanes_->cut(log_ends_, log_ends_asked_at_);
   for (const auto& answer : log_ends_) {
     if (const auto other = others_.find(answer.partition); other != others_.end()) other->second.log_end = answer.end.value();
   }
@@ -254,10 +275,9 @@ base::Result<void> TopicEngine::begin_commit() {
   for (const auto id : seen_) {
     if (!table_.partitions().contains(in_source(id))) request.partitions.push_back(in_source(id));
   }
-  for (auto& partition : lane_->partitions()) {
-    // The rows of one that was lost are dropped, and with them the epoch they brought: the next owner would find an older one and stop.
-    if (std::exchange(partition.epoch_changed, false) && partition.owned)
-      request.leader_epochs.emplace_back(in_source(partition.id), partition.leader_epoch);
+  // The rows of one that was lost are dropped, and with them the epoch they brought: the next owner would find an older one and stop.
+  for (auto& partition : lanes_->partitions()) {
+    if (std::exchange(partition.epoch_changed, false)) request.leader_epochs.emplace_back(in_source(partition.id), partition.leader_epoch);
   }
   next_cut_ = next_cut();
   committer_->commit(std::move(request));
@@ -286,9 +306,9 @@ bool TopicEngine::finished() const {
   return std::ranges::all_of(seen_, [&](base::PartitionId id) {
     const auto until = until_.find(id);
     if (!owners_.has(id) || until == until_.end()) return true;
-    if (!lane_->owns(id)) return false;
-    const auto& partition = lane_->partitions()[static_cast<std::size_t>(id.value())];
-    return partition.next >= until->second.value() || (partition.end_seen == partition.next && partition.suspect < 0);
+    const auto* const partition = lanes_->find(id);
+    if (partition == nullptr) return false;
+    return partition->next >= until->second.value() || (partition->end_seen == partition->next && partition->suspect < 0);
   });
 }
 
@@ -302,15 +322,15 @@ base::Result<void> TopicEngine::drain() {
   return {};
 }
 
-base::Result<std::unique_ptr<Engine>> Engine::open_over(std::unique_ptr<kafka::Source> source, const spec::Topology& topology, World world,
-                                                        Settings settings, std::unique_ptr<kafka::Group> group) {
+base::Result<std::unique_ptr<Engine>> Engine::open_over(std::vector<std::unique_ptr<kafka::Source>> sources, const spec::Topology& topology,
+                                                        World world, Settings settings, std::unique_ptr<kafka::Group> group) {
   auto engine = std::make_unique<TopicEngine>(topology, std::move(world), settings, std::move(group));
-  TRY_VOID(engine->start(std::move(source)));
+  TRY_VOID(engine->start(std::move(sources)));
   return engine;
 }
 
 base::Result<std::unique_ptr<Engine>> Engine::open(const spec::Topology& topology, World world, Settings settings) {
-  const auto shares = shares_of(topology.bronze.memory_bytes);
+  const auto shares = shares_of(topology.bronze.memory_bytes, static_cast<std::size_t>(topology.source.lanes));
   const kafka::ClientOptions client{.brokers = topology.source.brokers,
                                     .librdkafka_options = topology.source.librdkafka_options,
                                     .queue_bytes = shares.client_queue_bytes,
@@ -322,12 +342,16 @@ base::Result<std::unique_ptr<Engine>> Engine::open(const spec::Topology& topolog
                       spec::to_string(topology.source.place) +
                           ": source.kafka.assignment is group, so the group deals out the partitions; start ingest without --instance and "
                           "--partitions, or say assignment: static");
-  TRY(auto source, kafka::open_source(client, topology.source.topic, group_id));
+  std::vector<std::unique_ptr<kafka::Source>> sources;
+  for (int i = 0; i < topology.source.lanes; ++i) {
+    TRY(auto source, kafka::open_source(client, topology.source.topic, group_id));
+    sources.push_back(std::move(source));
+  }
   std::unique_ptr<kafka::Group> group;
   if (grouped) {
     TRY(group, kafka::open_group(client, topology.source.topic, group_id));
   }
-  return open_over(std::move(source), topology, std::move(world), settings, std::move(group));
+  return open_over(std::move(sources), topology, std::move(world), settings, std::move(group));
 }
 
 }  // namespace headpond::ingest

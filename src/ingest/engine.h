@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "bronze/cursor.h"
@@ -34,7 +35,9 @@ struct World {
   env::Clock& clock;
   env::Random& random;
   env::Failpoints& failpoints;
-  env::Workers workers = {};  // two are taken, for encoding and for publishing; empty: everything happens inside step()
+  // One is taken for publishing, one for each lane's encoding, one for each lane's reading but the first's; empty: everything happens
+  // inside step().
+  env::Workers workers = {};
 };
 
 struct Settings {
@@ -52,10 +55,10 @@ class Engine {
   // Errors: kRetry: no broker, store trouble. kNotFound: no such topic, with names near it. kInvalid: the topic is not the table's, the
   // table is not Headpond's, an option that must not be set: with the mend. kCorrupt.
   static base::Result<std::unique_ptr<Engine>> open(const spec::Topology& topology, World world, Settings settings = {});
-  // The same over a given source.
-  // With a group, the group says which partitions are read.
-  static base::Result<std::unique_ptr<Engine>> open_over(std::unique_ptr<kafka::Source> source, const spec::Topology& topology, World world,
-                                                         Settings settings = {}, std::unique_ptr<kafka::Group> group = nullptr);
+  // The same over given sources, a lane for each. With a group, the group says which partitions are read.
+  static base::Result<std::unique_ptr<Engine>> open_over(std::vector<std::unique_ptr<kafka::Source>> sources,
+                                                         const spec::Topology& topology, World world, Settings settings = {},
+                                                         std::unique_ptr<kafka::Group> group = nullptr);
   virtual ~Engine() = default;
 
   // Takes in what has arrived, a batch at most, begins a commit when the interval is over and the one before is done, and looks how that

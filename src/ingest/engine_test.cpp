@@ -87,8 +87,9 @@ TEST_F(IngestTest, ACrashAtAnyStepOfACommitLosesAndDoublesNothing) {
 
 TEST_F(IngestTest, TheSlowerOfTwoIngestersIsFencedAndNothingIsDoubled) {
   must_open();
-  auto other_source = std::make_unique<FakeSource>(broker_);
-  auto other = Engine::open_over(std::move(other_source), topology_, world(), settings_);
+  std::vector<std::unique_ptr<kafka::Source>> other_sources;
+  other_sources.push_back(std::make_unique<FakeSource>(broker_));
+  auto other = Engine::open_over(std::move(other_sources), topology_, world(), settings_);
   ASSERT_TRUE(other);
   produce(0, 5);
   must_run(1.5);

@@ -149,6 +149,12 @@ class FakeSource : public kafka::Source {
     for (const auto& assignment : next) broker_.group_offsets.emplace_back(assignment.partition.value(), assignment.next.value());
   }
 
+  std::vector<int> assigned() const {
+    std::vector<int> ids;
+    for (const auto& [id, position] : positions_) ids.push_back(id);
+    return ids;
+  }
+
   std::size_t records_per_poll = 100'000;
   std::deque<kafka::PartitionEvent> events;  // handed over by the next poll
   // A client's fault: these offsets are skipped once, on the first fetch.

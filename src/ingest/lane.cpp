@@ -94,7 +94,7 @@ base::Result<bool> Lane::pump(base::Duration timeout) {
 
 base::Result<void> Lane::flush() {
   if (batch_.empty()) return {};
-  return committer_->append(batch_);
+  return committer_->append(batch_, options_.index);
 }
 
 bool Lane::take(const kafka::Record& record) {
@@ -229,7 +229,7 @@ void Lane::declare_held_gaps(Partition& partition, base::Micros arrival) {
 }
 
 void Lane::declare(Partition& partition, std::int64_t first, std::int64_t last, const std::string& kind, base::Micros arrival) {
-  committer_->declare_gap(options_.source, partition.id, base::Offset(first), base::Offset(last), kind, arrival);
+  committer_->declare_gap(options_.source, partition.id, base::Offset(first), base::Offset(last), kind, arrival, options_.index);
 }
 
 void Lane::hear(const kafka::PartitionEvent& event) {

@@ -1,7 +1,7 @@
 // One lane: a consumer, its partitions, a decoder and the batch they fill, alone. Stamps rows and hands full batches to the committer.
 //
-// Ingest runs L lanes over disjoint partitions; all lanes' rows form one commit, and cut() fixes what of a lane belongs to it.
-// Threads: one at a time.
+// Ingest runs L lanes over disjoint partitions (lanes.h); all lanes' rows form one commit, and cut() fixes what of a lane belongs to it.
+// Threads: one at a time; several lanes in parallel.
 #pragma once
 
 #include <map>
@@ -28,6 +28,7 @@ struct LaneOptions {
   ArrivalRules rules;
   bool raw_of_errors = false;  // only rows with an error keep their payload
   bool accept_loss = false;    // records lost to retention become a recorded gap instead of a stop
+  std::size_t index = 0;       // of this lane, for the committer
 };
 
 struct LaneCounts {

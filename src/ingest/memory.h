@@ -1,5 +1,5 @@
 // How ingest stays within `bronze.memory`: every buffer has a bound that is a share of it, so that a backlog, a slow store or large records
-// make it wait or close row groups early.
+// make it wait or close row groups early. Of each lane:
 //
 //   4 MiB         fetched and not yet taken in, in the Kafka client; 2 MiB of a small budget
 //   2 MiB         one fetch response, for each broker (and once more decompressed); 1 MiB of a small budget
@@ -10,6 +10,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 
 namespace headpond::ingest {
@@ -18,9 +19,10 @@ struct MemoryShares {
   std::int64_t client_queue_bytes, fetch_bytes, row_group_bytes;
 };
 
-// What is fetched should still be in the processor's cache when it is decompressed and taken in; more than this was never faster.
-inline MemoryShares shares_of(std::int64_t budget_bytes) {
-  const auto share = budget_bytes / 64;
+// Of each of `lanes` lanes. What is fetched should still be in the processor's cache when it is decompressed and taken in; more than this
+// was never faster.
+inline MemoryShares shares_of(std::int64_t budget_bytes, std::size_t lanes = 1) {
+  const auto share = budget_bytes / 64 / static_cast<std::int64_t>(lanes);
   return {.client_queue_bytes = std::clamp<std::int64_t>(share, 2 << 20, 4 << 20),
           .fetch_bytes = std::clamp<std::int64_t>(share, 1 << 20, 2 << 20),
           .row_group_bytes = std::clamp<std::int64_t>(share, 2 << 20, 16 << 20)};

@@ -36,8 +36,8 @@ void Metrics::note(const Committer::Done& done, base::Micros now) {
   for (const auto& [produced, rows] : done.produced) readable_.observe(std::max(0.0, (now - produced).to_seconds()), rows);
 }
 
-std::vector<MetricFamily> Metrics::families(const Lane& lane, std::int64_t memory_budget) const {
-  const auto counts = lane.counts();
+std::vector<MetricFamily> Metrics::families(const Lanes& lanes, std::int64_t memory_budget) const {
+  const auto counts = lanes.counts();
   std::vector<MetricFamily> all;
   all.push_back(single("headpond_ingest_rows_total", "Rows in published commits.", Kind::kCounter, number(committed_rows_)));
   all.push_back(single("headpond_ingest_payload_bytes_total", "Payload bytes of those rows.", Kind::kCounter, number(committed_bytes_)));
@@ -57,8 +57,8 @@ std::vector<MetricFamily> Metrics::families(const Lane& lane, std::int64_t memor
                    .help = "Records of a partition the broker has and the table does not, where the broker has said so.",
                    .kind = Kind::kGauge,
                    .samples = {}};
-  for (const auto& partition : lane.partitions()) {
-    if (!partition.owned || partition.log_end < 0) continue;
+  for (const auto& partition : lanes.partitions()) {
+    if (partition.log_end < 0) continue;
     const auto in_table = partition.table_position.value() + 1;
     lag.samples.push_back({{{"topic", topic_}, {"partition", std::to_string(partition.id.value())}},
                            number(std::max<std::int64_t>(0, partition.log_end - in_table))});

@@ -8,7 +8,7 @@
 #include "base/ids.h"
 #include "base/metrics.h"
 #include "ingest/committer.h"
-#include "ingest/lane.h"
+#include "ingest/lanes.h"
 
 namespace headpond::ingest {
 
@@ -19,7 +19,7 @@ class Metrics {
   // A finished commit; `now`: wall clock, when its rows can be read.
   void note(const Committer::Done& done, base::Micros now);
   // `memory_budget`: bytes, 0 = none.
-  std::vector<base::MetricFamily> families(const Lane& lane, std::int64_t memory_budget) const;
+  std::vector<base::MetricFamily> families(const Lanes& lanes, std::int64_t memory_budget) const;
 
  private:
   std::string topic_;

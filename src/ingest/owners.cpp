@@ -8,12 +8,12 @@ namespace headpond::ingest {
 base::Result<void> TopicEngine::adopt() {
   std::vector<base::PartitionId> fresh;
   for (const auto id : seen_) {
-    if (owners_.has(id) && !lane_->owns(id) && table_.partitions().contains(in_source(id))) fresh.push_back(id);
+    if (owners_.has(id) && !lanes_->owns(id) && table_.partitions().contains(in_source(id))) fresh.push_back(id);
   }
   if (fresh.empty()) return {};
   TRY(auto partitions, resume(fresh));
   for (const auto id : fresh) others_.erase(id);
-  return lane_->own(std::move(partitions));
+  return lanes_->own(std::move(partitions));
 }
 
 // Carries out what the group wants, and only then tells it so.
@@ -27,7 +27,7 @@ base::Result<void> TopicEngine::rebalance() {
   if (change->kind == Kind::kGiven) {
     TRY_VOID(give(change->partitions));
   } else if (change->kind == Kind::kLost) {
-    lane_->release(change->partitions);
+    lanes_->release(change->partitions);
     TRY_VOID(recover());
   } else {
     for (const auto id : change->partitions) seen_.insert(id);
@@ -42,11 +42,11 @@ base::Result<void> TopicEngine::rebalance() {
 
 // What was stamped of them is committed before they are another's; what was only fetched is discarded.
 base::Result<void> TopicEngine::give(const std::vector<base::PartitionId>& ids) {
-  TRY_VOID(lane_->quiet(ids));
+  TRY_VOID(lanes_->quiet(ids));
   TRY_VOID(finish_any_commit());
   TRY_VOID(begin_commit());
   TRY_VOID(finish_any_commit());
-  lane_->release(ids);
+  lanes_->release(ids);
   return {};
 }
 
@@ -67,8 +67,8 @@ base::Result<void> TopicEngine::recover() {
   TRY(auto writer, open_writer());
   write_through(std::move(writer));
   TRY_VOID(check_topic(topic_id_));
-  TRY(auto partitions, resume(lane_->owned()));
-  TRY_VOID(lane_->restart(*committer_, std::move(partitions)));
+  TRY(auto partitions, resume(lanes_->owned()));
+  TRY_VOID(lanes_->restart(*committer_, std::move(partitions)));
   log_ends_.clear();
   ask_due_ = true;
   observe_table();

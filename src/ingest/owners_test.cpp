@@ -55,8 +55,11 @@ class OwnersTest : public IngestTest {
   void open_ingester(Ingester& ingester, Settings settings, bool grouped) {
     auto source = std::make_unique<FakeSource>(broker_);
     ingester.source = source.get();
-    auto engine =
-        Engine::open_over(std::move(source), topology_, world(), settings, grouped ? std::make_unique<FakeGroup>(ingester.group) : nullptr);
+    std::vector<std::unique_ptr<kafka::Source>> sources;
+    sources.push_back(std::move(source));
+    for (int i = 1; i < lanes_; ++i) sources.push_back(std::make_unique<FakeSource>(broker_));
+    auto engine = Engine::open_over(std::move(sources), topology_, world(), settings,
+                                    grouped ? std::make_unique<FakeGroup>(ingester.group) : nullptr);
     ASSERT_TRUE(engine) << engine.error().message;
     ingester.engine = std::move(*engine);
   }

@@ -15,8 +15,7 @@ constexpr auto kPublishRemote = base::Duration::seconds(10);
 std::vector<bronze::Stalled> TopicEngine::stalled(bool broker_answers) const {
   std::vector<bronze::Stalled> found;
   const auto now = world_.clock.monotonic();
-  for (const auto& partition : lane_->partitions()) {
-    if (!partition.owned) continue;
+  for (const auto& partition : lanes_->partitions()) {
     if (auto reason = stall_reason(partition, now, topology_.bronze.stall_after, broker_answers)) {
       found.push_back({in_source(partition.id), std::move(*reason)});
     }
@@ -32,15 +31,14 @@ std::vector<bronze::Stalled> TopicEngine::stalled(bool broker_answers) const {
 
 void TopicEngine::observe_table() {
   const auto now = world_.clock.monotonic();
-  for (auto& partition : lane_->partitions()) {
-    if (!partition.owned) continue;
+  for (auto& partition : lanes_->partitions()) {
     const auto table = table_.partitions().find(in_source(partition.id));
     if (table != table_.partitions().end()) observe(partition, table->second, now);
   }
   if (!owners_.shared()) return;
   for (const auto id : seen_) {
     const auto table = table_.partitions().find(in_source(id));
-    if (lane_->owns(id) || table == table_.partitions().end()) continue;
+    if (lanes_->owns(id) || table == table_.partitions().end()) continue;
     const auto [other, fresh] = others_.try_emplace(id);
     if (fresh) other->second.changed_at = now;
     observe(other->second, table->second, now);
@@ -50,8 +48,7 @@ void TopicEngine::observe_table() {
 // What is in the table, not what has been read beyond it.
 void TopicEngine::publish_group_offsets() {
   std::vector<kafka::Assignment> next;
-  for (const auto& partition : lane_->partitions()) {
-    if (!partition.owned) continue;
+  for (const auto& partition : lanes_->partitions()) {
     const auto table = table_.partitions().find(in_source(partition.id));
     if (table != table_.partitions().end() && table->second.position.value() >= 0)
       next.push_back({partition.id, table->second.position.next()});
@@ -59,20 +56,19 @@ void TopicEngine::publish_group_offsets() {
   if (owners_.group() != nullptr) {
     owners_.group()->publish_offsets(next);
   } else {
-    lane_->source().publish_group_offsets(next);
+    lanes_->source().publish_group_offsets(next);
   }
 }
 
 void TopicEngine::refresh_status() {
-  const auto counts = lane_->counts();
+  const auto counts = lanes_->counts();
   const auto now = world_.clock.monotonic();
   meter_.note(now, counts.rows, counts.bytes);
   double lag = 0;
   bool ends_known = true;
   int stalled_partitions = 0, partitions = 0;
   std::string message;
-  for (const auto& partition : lane_->partitions()) {
-    if (!partition.owned) continue;
+  for (const auto& partition : lanes_->partitions()) {
     ++partitions;
     ends_known = ends_known && partition.log_end >= 0;
     lag += static_cast<double>(std::max<std::int64_t>(0, partition.log_end - partition.next));
@@ -86,7 +82,7 @@ void TopicEngine::refresh_status() {
     if (message.empty()) message = "partition " + std::to_string(partition.partition.value()) + " is stalled: " + reason;
   }
   if (stalled_partitions > 1) message += ", and " + std::to_string(stalled_partitions - 1) + " more";
-  if (!broker_answers_ && !lane_->last_trouble().empty()) message += (message.empty() ? "" : "; ") + lane_->last_trouble();
+  if (!broker_answers_ && !lanes_->last_trouble().empty()) message += (message.empty() ? "" : "; ") + lanes_->last_trouble();
   bronze::BranchStatus status;
   status.branch = "ingest";
   status.kind = "ingest";
@@ -108,7 +104,7 @@ void TopicEngine::refresh_status() {
                     {"commit_ms", commit_ms_},
                     {"fenced", static_cast<double>(fenced_)}};
   if (ends_known) status.figures["kafka_lag"] = lag;
-  status.metrics = metrics_.families(*lane_, topology_.bronze.memory_bytes);
+  status.metrics = metrics_.families(*lanes_, topology_.bronze.memory_bytes);
   if (now >= next_publish_) {
     const bool local = world_.lake.local_path(world_.paths.bronze).has_value();
     next_publish_ = now + (local ? kPublishLocal : kPublishRemote);

@@ -39,13 +39,17 @@ struct Covered {
 
 class IngestTest : public ::testing::Test {
  protected:
-  World world() { return {store_, {"", "bronze/logs"}, clock_, random_, failpoints_}; }
+  World world() { return {store_, {"", "bronze/logs"}, clock_, random_, failpoints_, workers_}; }
 
   base::Result<void> open() {
-    auto source = std::make_unique<FakeSource>(broker_);
-    source_ = source.get();
+    std::vector<std::unique_ptr<kafka::Source>> sources;
+    for (int i = 0; i < lanes_; ++i) {
+      auto source = std::make_unique<FakeSource>(broker_);
+      if (i == 0) source_ = source.get();
+      sources.push_back(std::move(source));
+    }
     engine_.reset();
-    auto engine = Engine::open_over(std::move(source), topology_, world(), settings_);
+    auto engine = Engine::open_over(std::move(sources), topology_, world(), settings_);
     if (!engine) return std::unexpected(engine.error());
     engine_ = std::move(*engine);
     return {};
@@ -115,7 +119,9 @@ class IngestTest : public ::testing::Test {
   spec::Topology topology_ = topology();
   Settings settings_;
   FakeBroker broker_{2};
-  FakeSource* source_ = nullptr;
+  env::Workers workers_;
+  int lanes_ = 1;
+  FakeSource* source_ = nullptr;  // of the first lane
   std::unique_ptr<Engine> engine_;
 };
 

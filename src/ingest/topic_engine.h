@@ -16,7 +16,7 @@
 #include "ingest/committer.h"
 #include "ingest/config.h"
 #include "ingest/engine.h"
-#include "ingest/lane.h"
+#include "ingest/lanes.h"
 #include "ingest/meter.h"
 #include "ingest/metrics.h"
 #include "ingest/ownership.h"
@@ -33,7 +33,7 @@ class TopicEngine final : public Engine {
         owners_(settings.share, std::move(group)),
         metrics_(topology.source.topic) {}
 
-  base::Result<void> start(std::unique_ptr<kafka::Source> source);
+  base::Result<void> start(std::vector<std::unique_ptr<kafka::Source>> sources);
   base::Result<bool> step() override;
   base::Result<void> drain() override;
   bool finished() const override;
@@ -43,6 +43,7 @@ class TopicEngine final : public Engine {
   }
 
  private:
+  base::Result<void> open_lanes(std::vector<std::unique_ptr<kafka::Source>> sources);
   base::Result<void> check_topic(const std::string& id) const;
   base::Result<bool> work();
   base::Result<std::unique_ptr<bronze::Writer>> open_writer();
@@ -52,6 +53,7 @@ class TopicEngine final : public Engine {
   base::Result<std::vector<Partition>> resume(const std::vector<base::PartitionId>& ids);
   base::Result<void> learn(const kafka::TopicInfo& info);
   base::Result<void> look_after_topic();
+  void look_at_others();
   void ask_log_ends();
   base::Result<void> begin_commit();
   base::Result<void> finish_commit(base::Result<Committer::Done> outcome);
@@ -75,17 +77,17 @@ class TopicEngine final : public Engine {
   std::string source_name_;
   Ownership owners_;
   std::string topic_id_, writer_id_;
-  std::unique_ptr<Committer> committer_;  // before the lane, which borrows it
+  std::unique_ptr<Committer> committer_;  // before the lanes, which borrow it
   bronze::TableClock table_;              // after the last finished commit
   base::Version version_;
-  std::unique_ptr<Lane> lane_;
+  std::unique_ptr<Lanes> lanes_;
   TopicTraits traits_;
   std::set<base::PartitionId> seen_;                 // at the broker
   std::map<base::PartitionId, Partition> others_;    // of seen_, what others read or nobody, as far as the table and the broker tell
   std::map<base::PartitionId, base::Offset> until_;  // of until_end: where each ended at the start
   int fenced_ = 0;
 
-  base::Duration next_cut_, next_describe_, next_publish_;
+  base::Duration next_cut_, next_describe_, next_publish_, next_look_;
   bool ask_due_ = true;  // once a commit interval
   bool asked_ = false, describing_ = false;
   base::Micros asked_at_;                // of the question that is out

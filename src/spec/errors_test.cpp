@@ -94,6 +94,9 @@ TEST(Errors, WhereReadingStartsAndWhoReadsAreWordsOrATime) {
   EXPECT_THAT(issues_of(topology(", start: 2026-13-01T00:00:00Z")), HasSubstr("source.kafka.start: found `2026-13-01T00:00:00Z`"));
   EXPECT_THAT(issues_of(topology(", start: [latest]")), HasSubstr("source.kafka.start: found a list"));
   EXPECT_THAT(issues_of(topology(", assignment: groups")), HasSubstr("expected static or group; did you mean `group`?"));
+  EXPECT_EQ(issues_of(topology(", lanes: 8")), "");
+  EXPECT_THAT(issues_of(topology(", lanes: 0")), HasSubstr("source.kafka.lanes: found `0`"));
+  EXPECT_THAT(issues_of(topology(", lanes: 9")), HasSubstr("expected `memory: 1152MiB` or more, or `lanes: 8`"));
   EXPECT_THAT(issues_of(topology(", group: \"\"")), HasSubstr("expected the id of a consumer group"));
 }
 

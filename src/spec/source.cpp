@@ -4,6 +4,8 @@
 namespace headpond::spec {
 namespace {
 
+constexpr std::int64_t kMemoryPerLane = 128ll << 20;
+
 const std::vector<std::string> kEncodings{"json", "raw", "otlp_proto", "otlp_json"};
 
 void load_start(Context& context, const Fields& fields, KafkaSource& out) {
@@ -33,7 +35,7 @@ void load_assignment(Context& context, Fields& fields, KafkaSource& out) {
 
 void load_kafka(Context& context, const Node& node, KafkaSource& out) {
   Fields fields(context, &node, node.place, "source.kafka",
-                {"brokers", "topic", "encoding", "start", "generation", "assignment", "group", "librdkafka_options"});
+                {"brokers", "topic", "encoding", "start", "generation", "assignment", "group", "lanes", "librdkafka_options"});
   out.place = node.place;
   fields.require("brokers", "brokers: host:port, several separated by commas");
   fields.text("brokers", out.brokers, Expand::kYes);
@@ -52,6 +54,7 @@ void load_kafka(Context& context, const Node& node, KafkaSource& out) {
   load_start(context, fields, out);
   load_assignment(context, fields, out);
   fields.integer("generation", out.generation, 0, 1'000'000);
+  fields.integer("lanes", out.lanes, 1, 64);
 
   const Node* options = fields.find("librdkafka_options");
   if (options == nullptr) return;
@@ -140,6 +143,11 @@ void load_bronze(Context& context, const Node& root, Topology& out) {
   fields.duration("log_retention", bronze.log_retention, base::Duration(0));
   fields.duration("cursor_expiry", bronze.cursor_expiry, base::Duration::minutes(1));
   fields.size("memory", bronze.memory_bytes, 256ll << 20);
+  if (const auto most = bronze.memory_bytes / kMemoryPerLane; out.source.lanes > most)
+    context.report(bronze.place,
+                   "bronze.memory: source.kafka.lanes is " + std::to_string(out.source.lanes) +
+                       ", and a lane needs 128MiB; expected `memory: " + std::to_string((out.source.lanes * kMemoryPerLane) >> 20) +
+                       "MiB` or more, or `lanes: " + std::to_string(most) + "`");
   load_columns(context, fields.find("columns"), out.source.encoding, bronze);
   if (const auto raw = fields.word("raw", {"all", "errors"})) bronze.raw = *raw == 0 ? RawOf::kAll : RawOf::kErrors;
   if (const auto patterns = fields.word("pattern_id", {"warnings", "all"}))

@@ -33,6 +33,7 @@ struct KafkaSource {
   base::Micros start_time;  // of StartAt::kTime
   int generation = 0;
   Assignment assignment = Assignment::kStatic;
+  int lanes = 1;                                          // that read and encode side by side in one ingester
   std::string group;                                      // the consumer group's id, as written; empty: headpond-<name>
   std::map<std::string, std::string> librdkafka_options;  // secrets expanded; never print values
 };

@@ -3,7 +3,7 @@
 
 kills      ingesters of one consumer group under load, killed at each failpoint of ingest (in the middle of a multipart upload and of a rebalance
            too) and at random, the broker restarted among it, transactions aborted all along; at the same time on a directory whose disk is full now and
-           then, and on S3, where a proxy spoils a share of the requests (503, slow, connection reset, carried out and the answer lost).
+           then, and on S3, by members of one and of two lanes, where a proxy spoils a share of the requests (503, slow, connection reset, carried out and the answer lost).
            Round r has seed + 100 r
 expired    members killed while they go on over records that retention has deleted unread (--accept-loss)
 paused     a member stands still beyond session.timeout.ms, another takes over, it goes on
@@ -41,10 +41,10 @@ from s3 import S3, Proxy  # noqa: E402
 class Party:
     """One store's fleet under traffic, on a thread of its own; its first failure ends the other's wait too."""
 
-    def __init__(self, world, name, location, table, seed, env, restarts, disk=None):
+    def __init__(self, world, name, location, table, seed, env, restarts, disk=None, lanes=1):
         self.world, self.name, self.restarts, self.env, self.error = world, name, restarts, env, None
         world.create(name)
-        self.fleet = Fleet(world, name, location, table, world.options.kills, seed, env, disk)
+        self.fleet = Fleet(world, name, location, table, world.options.kills, seed, env, disk, lanes)
         self.thread = threading.Thread(target=self.guarded, args=(seed,), daemon=True)
         self.thread.start()
 
@@ -81,8 +81,8 @@ def kill_round(world, number, seed, s3, proxy):
     directory, bucket = world.directory / f"on-directory{end}", world.directory / "s3" / "data" / "lake"
     disk = Disk(directory / "lake")
     try:
-        parties = [Party(world, directory.name, "lake/bronze/logs", directory / "lake" / "bronze" / "logs", seed, {}, restarts, disk),
-                   Party(world, f"on-s3{end}", f"s3://lake/r{number}/logs", bucket / f"r{number}" / "logs", seed + 1, {**s3.env, "AWS_ENDPOINT_URL": proxy.url}, restarts)]
+        parties = [Party(world, directory.name, "lake/bronze/logs", directory / "lake" / "bronze" / "logs", seed, {}, restarts, disk, 1 + number % 2),
+                   Party(world, f"on-s3{end}", f"s3://lake/r{number}/logs", bucket / f"r{number}" / "logs", seed + 1, {**s3.env, "AWS_ENDPOINT_URL": proxy.url}, restarts, lanes=2 - number % 2)]
         for party in parties:
             party.thread.join()
         check(not any(party.error for party in parties), "; ".join(party.error for party in parties if party.error))
@@ -172,7 +172,7 @@ def expired(world):
 def paused(world):
     world.create("paused")
     chance = random.Random(world.options.seed)
-    topology = world.topology("paused", "start: earliest, assignment: group")
+    topology = world.topology("paused", "start: earliest, assignment: group, lanes: 2")
     table, log = table_of(topology), topology.parent / "ingest.log"
     fenced = lambda: json.loads((table / "_headpond" / "cursors" / "ingest.json").read_text())["figures"]["fenced"]
     traffic = Traffic(world, topology, "paused", 300, 5)
@@ -245,7 +245,7 @@ def active_writers(table, since):
 
 def elastic(world):
     world.create("elastic", 3)
-    topology = world.topology("elastic", "start: earliest, assignment: group, group: elastic-readers")
+    topology = world.topology("elastic", "start: earliest, assignment: group, group: elastic-readers, lanes: 2")
     table, log = table_of(topology), topology.parent / "ingest.log"
     traffic = subprocess.Popen([BINARY, "generate", "-f", str(topology), "-n", "100000000", "--rate", "300", "--seed", "7"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     more = None

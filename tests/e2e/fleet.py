@@ -170,15 +170,15 @@ class Disk:
 class Fleet:
     """Members of one group, each started with the failpoint it is to die at, or to be killed at a random moment."""
 
-    def __init__(self, world, name, location, table, kills, seed, env, disk=None):
+    def __init__(self, world, name, location, table, kills, seed, env, disk=None, lanes=1):
         self.world, self.name, self.table, self.env, self.disk = world, name, table, env, disk
         self.random = random.Random(seed)
-        self.topology = world.topology(name, "start: earliest, assignment: group", location)
+        self.topology = world.topology(name, f"start: earliest, assignment: group, lanes: {lanes}", location)
         self.log = self.topology.parent / "ingest.log"
         self.hits = self.topology.parent / "failpoints"
         self.hits.touch()
         self.killed = collections.Counter()
-        self.live, self.surplus, self.troubled = [], 0, -1e9
+        self.live, self.surplus, self.troubled, self.lanes = [], 0, -1e9, lanes
         self.spoilt, self.unstarted = location.startswith("s3:"), 0
         self.schedule = FAILPOINTS * 3 + [None]
         self.schedule += [self.random.choice(FAILPOINTS + [None] * 3) for _ in range(kills - len(self.schedule))]
@@ -254,7 +254,7 @@ class Fleet:
 
     def report(self):
         reached = collections.Counter(self.hits.read_text().split())
-        print(f"  {self.name}: {sum(self.killed.values())} kills")
+        print(f"  {self.name}: {sum(self.killed.values())} kills, members of {self.lanes} lanes")
         for name in FAILPOINTS:
             print(f"    {name:26} reached {reached[name]:6}  killed {self.killed[name]:3}")
             check(self.killed[name] >= 3 and reached[name] > 0, f"{self.name}: {self.killed[name]} kills at {name}")
