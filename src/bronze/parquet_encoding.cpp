@@ -3,6 +3,7 @@
 #include <bit>
 #include <limits>
 #include <type_traits>
+#include <vector>
 
 namespace headpond::bronze {
 
@@ -138,6 +139,22 @@ void put_delta(ParquetBuffer& out, const std::int64_t* values, std::size_t count
 }
 void put_delta(ParquetBuffer& out, const std::int32_t* values, std::size_t count) {
   put_delta_of(out, values, count);
+}
+
+void put_delta_lengths(ParquetBuffer& out, const std::string_view* values, std::size_t count) {
+  std::vector<std::int32_t> lengths(count);
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    lengths[i] = static_cast<std::int32_t>(values[i].size());
+    bytes += values[i].size();
+  }
+  put_delta(out, lengths.data(), count);
+  char* place = out.reserve(bytes);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (!values[i].empty()) std::memcpy(place, values[i].data(), values[i].size());
+    place += values[i].size();
+  }
+  out.extend(bytes);
 }
 
 void put_bits(ParquetBuffer& out, const std::int64_t* values, std::size_t count) {

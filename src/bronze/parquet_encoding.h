@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "bronze/parquet_buffer.h"
 
@@ -22,6 +23,9 @@ void put_indices(ParquetBuffer& out, const std::uint32_t* indices, std::size_t c
 // DELTA_BINARY_PACKED, blocks of 128 in miniblocks of 32. Differences wrap around at the type's width, as the format says.
 void put_delta(ParquetBuffer& out, const std::int64_t* values, std::size_t count);
 void put_delta(ParquetBuffer& out, const std::int32_t* values, std::size_t count);
+
+// DELTA_LENGTH_BYTE_ARRAY: the lengths in DELTA_BINARY_PACKED, then the bytes of one text behind those of the other.
+void put_delta_lengths(ParquetBuffer& out, const std::string_view* values, std::size_t count);
 
 // PLAIN booleans: one bit each, lowest first; a value ≠ 0 is true.
 void put_bits(ParquetBuffer& out, const std::int64_t* values, std::size_t count);

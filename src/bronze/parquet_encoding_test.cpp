@@ -53,6 +53,24 @@ TEST(ParquetEncoding, DeltasAreBlocksOfMiniblocks) {
             "c03f000000000000");
 }
 
+TEST(ParquetEncoding, DeltaLengthsStandBeforeAllBytes) {
+  ParquetBuffer out;
+  const std::string_view example[] = {"Hello", "World", "", "Foobar"};
+  put_delta_lengths(out, example, 4);
+  // Lengths 5 5 0 6: deltas 0 -5 6 less their minimum -5: 5 0 11 in 4 bits.
+  EXPECT_EQ(hex(out),
+            "8001"
+            "04"
+            "04"
+            "0a"
+            "09"
+            "04000000"
+            "050b0000000000000000000000000000"
+            "48656c6c6f"
+            "576f726c64"
+            "466f6f626172");
+}
+
 TEST(ParquetEncoding, RunsBreakLiteralsOnlyInEights) {
   ParquetBuffer out;
   std::vector<std::uint32_t> values = {1, 2, 3};

@@ -12,7 +12,7 @@ namespace headpond::bronze {
 
 // The numbers are the format's.
 enum class ParquetType : std::int32_t { kBoolean = 0, kInt32 = 1, kInt64 = 2, kDouble = 5, kByteArray = 6 };
-enum class ParquetEncoding : std::int32_t { kPlain = 0, kRle = 3, kDeltaBinaryPacked = 5, kRleDictionary = 8 };
+enum class ParquetEncoding : std::int32_t { kPlain = 0, kRle = 3, kDeltaBinaryPacked = 5, kDeltaLengthByteArray = 6, kRleDictionary = 8 };
 enum class ParquetAnnotation { kNone, kString, kTimestampMicrosUtc };
 
 struct ParquetField {

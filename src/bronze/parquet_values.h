@@ -150,24 +150,12 @@ class ValueColumn final : public PageColumn {
       put_delta(scratch.body, values, count);
       return ParquetEncoding::kDeltaBinaryPacked;
     } else if constexpr (std::same_as<T, std::string_view>) {
-      put_plain(scratch.body, values, count);
+      put_delta_lengths(scratch.body, values, count);
+      return ParquetEncoding::kDeltaLengthByteArray;
     } else {
       scratch.body.append({reinterpret_cast<const char*>(values), count * sizeof(T)});
+      return ParquetEncoding::kPlain;
     }
-    return ParquetEncoding::kPlain;
-  }
-
-  static void put_plain(ParquetBuffer& out, const std::string_view* values, std::size_t count) {
-    std::size_t bytes = 4 * count;
-    for (std::size_t i = 0; i < count; ++i) bytes += values[i].size();
-    char* place = out.reserve(bytes);
-    for (std::size_t i = 0; i < count; ++i) {
-      const auto length = static_cast<std::uint32_t>(values[i].size());
-      std::memcpy(place, &length, 4);
-      std::memcpy(place + 4, values[i].data(), length);
-      place += 4 + length;
-    }
-    out.extend(bytes);
   }
 
   // False: the dictionary does not pay; this page and all others of the file do without.
