@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The pager on a real Flink cluster over bronze in a real S3 server, held against the embedded engine and the independent oracle.
 
-  flink.py [--soak] [--seed N] [--only cases|starts|faults|points|changes|moved|store|latency] [--kills N]
+  flink.py [--soak] [--seed N] [--only cases|starts|faults|points|changes|moved|cleaned|store|latency] [--kills N]
 
 cases    random rules and streams, stalls included, each as one job with parallelism 2: the outbox holds the definition's transitions.
 starts   a job that begins behind a version, and one whose generation is claimed in mid-stream: what is sent, and what only recorded.
@@ -10,7 +10,8 @@ faults   one long stream, committed while it is read: TaskManagers and the JobMa
 points   a process is ended at each of the job's kill points (one of each process without --soak), see flink_kills.py.
 changes  a second job on the branch, and a column that bronze gets, see flink_changes.py.
 moved    embedded, then on Flink by `headpond deploy`, then embedded again, from a real Kafka, see flink_moved.py.
-         Without --soak, points, changes or moved, in turn by the seed.
+cleaned  `headpond maintain` cleans the log beyond a job's savepoint; it goes on, see flink_cleaned.py.
+         Without --soak one of points, changes, moved and cleaned, in turn by the seed.
 store    an S3 that refuses, is slow, and loses answers, see flink_store.py; only with --soak or --only.
 latency  prints commit → outbox object of a growing lake.
 """
@@ -30,6 +31,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "oracle"
 import pager_oracle as oracle
 from flink_harness import Branch, Cluster, S3, compare, finish, growing, long_case, numbered, run_cases, tool
 from flink_changes import test_column, test_rivals
+from flink_cleaned import test_cleaned
 from flink_kills import test_points
 from flink_moved import test_moved
 from flink_store import test_store
@@ -213,7 +215,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--soak", action="store_true")
     parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--only", choices=["cases", "starts", "faults", "points", "changes", "moved", "store", "latency"])
+    parser.add_argument("--only", choices=["cases", "starts", "faults", "points", "changes", "moved", "cleaned", "store", "latency"])
     parser.add_argument("--cases", type=int)
     parser.add_argument("--kills", type=int)
     parser.add_argument("--process", choices=["taskmanager", "jobmanager"], help="of points: only this one's")
@@ -234,7 +236,7 @@ def main():
             test_starts(s3, cluster, rng)
         if options.only in (None, "faults"):
             test_faults(s3, cluster, rng, options.kills or (12 if options.soak else 3))
-        turns = ("points", "changes", "moved")
+        turns = ("points", "changes", "moved", "cleaned")
         chosen = {options.only} if options.only else set(turns) if options.soak else {turns[options.seed % len(turns)]}
         if "points" in chosen:
             test_points(s3, cluster, rng, some=not options.soak, process=options.process)
@@ -243,6 +245,8 @@ def main():
             test_column(s3, cluster, rng)
         if "moved" in chosen:
             test_moved(s3, cluster, rng)
+        if "cleaned" in chosen:
+            test_cleaned(s3, cluster, rng)
         if options.only == "latency":
             test_latency(s3, cluster, rng)
         if options.only == "store" or (options.only is None and options.soak):

@@ -50,11 +50,11 @@ public record DeltaCommit(long version, CommitFacts facts, List<DataFile> files,
   }
 
   /** The log percent-encodes what a URI may not hold. */
-  private static String unescaped(String path) {
+  static String unescaped(String path) {
     return path.indexOf('%') < 0 ? path : java.net.URI.create(path).getPath();
   }
 
-  private static void checkProtocol(JsonNode protocol, String name) {
+  static void checkProtocol(JsonNode protocol, String name) {
     JsonNode features = protocol.path("writerFeatures");
     boolean ours = protocol.path("minReaderVersion").asInt() == 1 && protocol.path("minWriterVersion").asInt() == 7 && features.size() == 1
         && features.get(0).asText().equals("headpond");
@@ -65,7 +65,7 @@ public record DeltaCommit(long version, CommitFacts facts, List<DataFile> files,
     }
   }
 
-  private static List<Column> columns(JsonNode metadata, String name) {
+  static List<Column> columns(JsonNode metadata, String name) {
     List<Column> out = new ArrayList<>();
     for (JsonNode field : Json.parse(Json.need(metadata, "schemaString", name).asText(), name + ": schemaString").path("fields"))
       out.add(new Column(field.get("name").asText(), field.get("type").asText()));

@@ -140,6 +140,28 @@ public final class TableClock {
     return out;
   }
 
+  /** The member `table` of a checkpoint of the log. */
+  public static TableClock fromCheckpoint(JsonNode table) {
+    TableClock clock = new TableClock();
+    for (JsonNode topic : table.path("topics")) clock.topic = new CommitFacts.Topic(topic.required("name").asText(), topic.required("generation").asInt());
+    table.required("partitions").fields().forEachRemaining(source -> source.getValue().forEach(p -> {
+      State state = new State();
+      state.inForce = p.path("in_force").asBoolean(true);
+      state.position = p.required("position").longValue();
+      state.clockUs = p.has("clock") ? p.get("clock").longValue() : null;
+      state.stalled = p.has("stalled") ? p.get("stalled").asText() : null;
+      clock.partitions.put(new SourcePartition(source.getKey(), p.required("partition").intValue()), state);
+    }));
+    return clock;
+  }
+
+  /** Last covered offset of each partition. */
+  public Map<SourcePartition, Long> positions() {
+    Map<SourcePartition, Long> out = new TreeMap<>();
+    partitions.forEach((partition, state) -> out.put(partition, state.position));
+    return out;
+  }
+
   public static TableClock fromJson(JsonNode json) {
     TableClock clock = new TableClock();
     JsonNode topic = json.get("topic");

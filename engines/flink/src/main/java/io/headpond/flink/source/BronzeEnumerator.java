@@ -6,6 +6,7 @@ import io.headpond.flink.JobDocument;
 import io.headpond.flink.Json;
 import io.headpond.flink.Refusal;
 import io.headpond.flink.bronze.DeltaCommit;
+import io.headpond.flink.bronze.SourcePartition;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.ArrayList;
@@ -33,6 +34,8 @@ import org.slf4j.LoggerFactory;
 final class BronzeEnumerator implements SplitEnumerator<Bundle, String> {
   private static final Logger LOG = LoggerFactory.getLogger(BronzeEnumerator.class);
 
+  private static final int FILES_A_STEP_MAX = 1024; // of a gap: what its partials take in memory, and a split in a message
+
   private final SplitEnumeratorContext<Bundle> context;
   private final SourceSettings settings;
   private final TailState state;
@@ -42,7 +45,7 @@ final class BronzeEnumerator implements SplitEnumerator<Bundle, String> {
   private final boolean fresh;
 
   private final Map<Integer, Long> finished = new HashMap<>(); // by reader
-  private final Map<Integer, TreeMap<Long, List<DeltaCommit.DataFile>>> returned = new HashMap<>();
+  private final Map<Integer, TreeMap<Long, Bundle>> returned = new HashMap<>();
   private final TreeMap<Long, Long> finishedAt = new TreeMap<>(); // by checkpoint that is not complete yet
   private volatile long next;
   private volatile int room;
@@ -91,7 +94,7 @@ final class BronzeEnumerator implements SplitEnumerator<Bundle, String> {
     room = all ? (int) Math.max(0, settings.versionsAheadMax() - (state.next - 1 - finishedByAll())) : 0;
   }
 
-  private void took(List<DeltaCommit> commits, Throwable error) {
+  private void took(LogTail.Found found, Throwable error) {
     if (error instanceof IOException) {
       LOG.warn("the lake does not answer, trying again: {}", error.getMessage());
       return;
@@ -99,17 +102,20 @@ final class BronzeEnumerator implements SplitEnumerator<Bundle, String> {
     if (error instanceof SuppressRestartsException e) throw refused(e);
     if (error instanceof RuntimeException e) throw e;
     if (error != null) throw new IllegalStateException(error);
+    if (found.gap() != null && found.gap().after() >= state.next - 1) cross(found.gap());
+    List<DeltaCommit> commits = found.commits();
     for (DeltaCommit commit : commits) {
       if (commit.version() != state.next || (commit.version() > startVersion && room == 0)) break; // readers were lost meanwhile
       try {
         if (commit.version() <= startVersion) state.replay(commit);
-        else give(commit, state.take(commit));
+        else give(state.take(commit), commit.files(), Map.of());
       } catch (IllegalStateException e) {
         throw refused(Refusal.of("bronze version " + commit.version() + ": " + e.getMessage() + "; run `headpond audit`"));
       }
     }
-    if (log.reading() && (room > 0 || !commits.isEmpty()))
-      watch.looked(!commits.isEmpty(), state.next - 1, System.nanoTime() / 1000, System.currentTimeMillis() * 1000);
+    boolean any = found.gap() != null || !commits.isEmpty();
+    if (log.reading() && (room > 0 || any))
+      watch.looked(any, state.next - 1, System.nanoTime() / 1000, System.currentTimeMillis() * 1000);
     next = state.next;
     limit();
   }
@@ -119,13 +125,27 @@ final class BronzeEnumerator implements SplitEnumerator<Bundle, String> {
     return refusal;
   }
 
-  private void give(DeltaCommit commit, Step step) {
+  /** Needs all readers where it has rows: else it is found again. */
+  private void cross(Gap gap) {
+    if (gap.to().version() <= startVersion) {
+      state.replay(gap.to());
+      return;
+    }
+    if (context.registeredReaders().size() < context.currentParallelism()) return;
+    Map<SourcePartition, Long> positions = state.positionsBefore(gap);
+    LOG.warn(
+        "the log was cleaned behind version {}: going on at version {} by the checkpoint there, {} files beyond the positions of this state",
+        gap.after(), gap.to().version(), gap.files().size());
+    for (TailState.Leap leap : state.leap(gap, FILES_A_STEP_MAX)) give(leap.step(), leap.files(), positions);
+  }
+
+  private void give(Step step, List<DeltaCommit.DataFile> files, Map<SourcePartition, Long> after) {
     int readers = context.currentParallelism();
     List<List<DeltaCommit.DataFile>> parts = new ArrayList<>();
     long[] load = new long[readers];
     for (int r = 0; r < readers; ++r) parts.add(new ArrayList<>());
     int turn = (int) (step.version() % readers);
-    for (DeltaCommit.DataFile file : commit.files().stream().sorted(Comparator.comparingLong(f -> -f.bytes())).toList()) {
+    for (DeltaCommit.DataFile file : files.stream().sorted(Comparator.comparingLong(f -> -f.bytes())).toList()) {
       int lightest = turn;
       for (int i = 1; i < readers; ++i) {
         int r = (turn + i) % readers;
@@ -134,12 +154,12 @@ final class BronzeEnumerator implements SplitEnumerator<Bundle, String> {
       load[lightest] += file.bytes();
       parts.get(lightest).add(file);
     }
-    for (int r = 0; r < readers; ++r) assign(r, step, parts.get(r));
+    for (int r = 0; r < readers; ++r) assign(r, step, parts.get(r), after);
     Failpoints.reach(Failpoints.VERSION_GIVEN);
   }
 
-  private void assign(int reader, Step step, List<DeltaCommit.DataFile> files) {
-    context.assignSplit(new Bundle(step.version(), step, reader == 0, files, state.columns), reader);
+  private void assign(int reader, Step step, List<DeltaCommit.DataFile> files, Map<SourcePartition, Long> after) {
+    context.assignSplit(new Bundle(step.version(), step, reader == 0, files, state.columns, after), reader);
   }
 
   private long finishedByAll() {
@@ -152,16 +172,20 @@ final class BronzeEnumerator implements SplitEnumerator<Bundle, String> {
   @Override
   public void addReader(int reader) {
     finished.remove(reader);
-    TreeMap<Long, List<DeltaCommit.DataFile>> files = returned.getOrDefault(reader, new TreeMap<>());
+    TreeMap<Long, Bundle> bundles = returned.getOrDefault(reader, new TreeMap<>());
     returned.remove(reader);
-    for (Step step : state.open.values()) assign(reader, step, files.getOrDefault(step.version(), List.of()));
+    for (Step step : state.open.values()) {
+      Bundle bundle = bundles.get(step.version());
+      if (bundle == null) assign(reader, step, List.of(), Map.of());
+      else assign(reader, step, bundle.files(), bundle.after());
+    }
     limit();
   }
 
   @Override
   public void addSplitsBack(List<Bundle> bundles, int reader) {
     var files = returned.computeIfAbsent(reader, r -> new TreeMap<>());
-    for (Bundle bundle : bundles) files.computeIfAbsent(bundle.version(), v -> new ArrayList<>()).addAll(bundle.files());
+    for (Bundle bundle : bundles) files.merge(bundle.version(), bundle, Bundle::joined);
     finished.remove(reader);
     limit();
   }

@@ -2,13 +2,11 @@ package io.headpond.flink.source;
 
 import io.headpond.flink.Failpoints;
 import io.headpond.flink.JobDocument;
-import io.headpond.flink.bronze.DeltaCommit;
 import io.headpond.flink.lake.ObjectStore;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.SQLException;
-import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.TreeMap;
@@ -84,7 +82,7 @@ final class BronzeReader implements SourceReader<Item, Bundle> {
   private Folder.Folded fold(Folder folder, Bundle bundle) throws InterruptedException, SQLException {
     for (long waitMs = 100; ; waitMs = Math.min(waitMs * 2, 10_000)) {
       try {
-        return folder.fold(bundle.files(), bundle.columns(), bundle.step().at());
+        return folder.fold(bundle);
       } catch (IOException e) {
         LOG.warn("version {}: {}; trying again in {} ms", bundle.version(), e.getMessage(), waitMs);
         Thread.sleep(waitMs);
@@ -135,16 +133,9 @@ final class BronzeReader implements SourceReader<Item, Bundle> {
   @Override
   public void addSplits(List<Bundle> bundles) {
     for (Bundle bundle : bundles) {
-      Bundle whole = pending.merge(bundle.version(), bundle, BronzeReader::joined);
+      Bundle whole = pending.merge(bundle.version(), bundle, Bundle::joined);
       if (bundle.step() != null) toFold.add(whole);
     }
-  }
-
-  private static Bundle joined(Bundle kept, Bundle more) {
-    List<DeltaCommit.DataFile> files = new ArrayList<>(kept.files());
-    files.addAll(more.files());
-    Step step = more.step() != null ? more.step() : kept.step();
-    return new Bundle(kept.version(), step, kept.leader() || more.leader(), files, more.columns());
   }
 
   @Override

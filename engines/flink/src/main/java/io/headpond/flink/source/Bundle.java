@@ -5,8 +5,11 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.headpond.flink.Json;
 import io.headpond.flink.bronze.DeltaCommit;
+import io.headpond.flink.bronze.SourcePartition;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import org.apache.flink.api.connector.source.SourceSplit;
 
 /**
@@ -14,15 +17,25 @@ import org.apache.flink.api.connector.source.SourceSplit;
  * are not folded yet: `step` is null, and the enumerator sends it again.
  *
  * @param leader this reader tells the version's step to the stages behind
+ * @param after of rows in `files` only those beyond these offsets count; partitions that are not named, in full
  */
-public record Bundle(long version, Step step, boolean leader, List<DeltaCommit.DataFile> files, List<DeltaCommit.Column> columns) implements SourceSplit {
+public record Bundle(
+    long version, Step step, boolean leader, List<DeltaCommit.DataFile> files, List<DeltaCommit.Column> columns, Map<SourcePartition, Long> after)
+    implements SourceSplit {
   @Override
   public String splitId() {
     return Long.toString(version);
   }
 
   Bundle withoutStep() {
-    return new Bundle(version, null, false, files, columns);
+    return new Bundle(version, null, false, files, columns, after);
+  }
+
+  /** With what another holds of the same version. */
+  Bundle joined(Bundle more) {
+    List<DeltaCommit.DataFile> all = new ArrayList<>(files);
+    all.addAll(more.files);
+    return new Bundle(version, more.step != null ? more.step : step, leader || more.leader, all, more.columns, after.isEmpty() ? more.after : after);
   }
 
   ObjectNode toJson() {
@@ -30,13 +43,18 @@ public record Bundle(long version, Step step, boolean leader, List<DeltaCommit.D
     if (step != null) out.set("step", step.toJson());
     out.set("files", filesJson(files));
     out.set("columns", columnsJson(columns));
+    if (after.isEmpty()) return out;
+    ArrayNode positions = out.putArray("after");
+    after.forEach((partition, offset) -> positions.addArray().add(partition.source()).add(partition.partition()).add(offset));
     return out;
   }
 
   static Bundle fromJson(JsonNode json) {
     JsonNode step = json.get("step");
+    Map<SourcePartition, Long> after = new TreeMap<>();
+    json.path("after").forEach(p -> after.put(new SourcePartition(p.get(0).asText(), p.get(1).asInt()), p.get(2).asLong()));
     return new Bundle(
-        json.get("version").asLong(), step == null ? null : Step.fromJson(step), json.get("leader").asBoolean(), files(json.get("files")), columns(json.get("columns")));
+        json.get("version").asLong(), step == null ? null : Step.fromJson(step), json.get("leader").asBoolean(), files(json.get("files")), columns(json.get("columns")), after);
   }
 
   private static ArrayNode filesJson(List<DeltaCommit.DataFile> files) {

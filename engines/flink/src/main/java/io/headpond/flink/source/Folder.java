@@ -74,7 +74,9 @@ final class Folder implements AutoCloseable {
     }
   }
 
-  Folded fold(List<DeltaCommit.DataFile> all, List<DeltaCommit.Column> columns, long at) throws IOException, SQLException {
+  /** Of a bundle with its step. */
+  Folded fold(Bundle bundle) throws IOException, SQLException {
+    List<DeltaCommit.DataFile> all = bundle.files();
     Map<String, TreeMap<Long, long[]>> sums = new HashMap<>();
     Map<String, Integer> foldOf = new HashMap<>();
     long late = 0;
@@ -82,20 +84,20 @@ final class Folder implements AutoCloseable {
       int to = from;
       long bytes = 0;
       while (to < all.size() && (to == from || bytes + all.get(to).bytes() <= bytesMax)) bytes += all.get(to++).bytes();
-      late += foldSome(all.subList(from, to), columns, sums, foldOf);
+      late += foldSome(all.subList(from, to), bundle, sums, foldOf);
       from = to;
     }
     List<Partials> out = new ArrayList<>(sums.size());
-    sums.forEach((key, slices) -> out.add(new Partials(key, at, flat(slices, foldMeasures[foldOf.get(key)]))));
+    sums.forEach((key, slices) -> out.add(new Partials(key, bundle.step().at(), flat(slices, foldMeasures[foldOf.get(key)]))));
     return new Folded(out, late);
   }
 
-  private long foldSome(List<DeltaCommit.DataFile> some, List<DeltaCommit.Column> columns, Map<String, TreeMap<Long, long[]>> sums, Map<String, Integer> foldOf)
+  private long foldSome(List<DeltaCommit.DataFile> some, Bundle bundle, Map<String, TreeMap<Long, long[]>> sums, Map<String, Integer> foldOf)
       throws IOException, SQLException {
     List<Path> local = new ArrayList<>();
     try {
       for (DeltaCommit.DataFile file : some) local.add(fetch(file));
-      String sql = RuleCore.foldSql(core, Scan.expression(local, Scan.withColumnsOf(job.program(), columns)));
+      String sql = RuleCore.foldSql(core, Scan.expression(local, Scan.withColumnsOf(job.program(), bundle.columns()), bundle.after()));
       try (Statement statement = database.createStatement(); ResultSet rows = statement.executeQuery(sql)) {
         long late = 0;
         while (rows.next()) late += add(rows, sums, foldOf);

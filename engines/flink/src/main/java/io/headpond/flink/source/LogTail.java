@@ -5,6 +5,7 @@ import io.headpond.flink.JobDocument;
 import io.headpond.flink.Outbox;
 import io.headpond.flink.Refusal;
 import io.headpond.flink.bronze.DeltaCommit;
+import io.headpond.flink.bronze.LogCheckpoint;
 import io.headpond.flink.lake.Generations;
 import io.headpond.flink.lake.Lease;
 import io.headpond.flink.lake.ObjectStore;
@@ -31,6 +32,7 @@ final class LogTail {
   private final SourceSettings settings;
   private final ObjectStore lake;
   private final Lease lease;
+  private final CleanedLog cleaned;
   private final ExecutorService reads =
       Executors.newFixedThreadPool(READS_AT_ONCE, task -> {
         Thread thread = new Thread(task, "bronze-log");
@@ -40,6 +42,7 @@ final class LogTail {
   private boolean waiting;
   private volatile String refusal; // null: none
   private volatile boolean began;
+  private boolean looked; // whether the log is whole in front of the first version asked for
   private volatile boolean closed;
   private long lastFoundNs = System.nanoTime();
 
@@ -47,14 +50,24 @@ final class LogTail {
     this.job = job;
     this.settings = settings;
     lake = ObjectStore.open(job.lake());
+    cleaned = new CleanedLog(lake, job.bronze());
     lease = new Lease(lake, job.pages() + "/_leases/engine", "flink:" + UUID.randomUUID(), () -> System.nanoTime() / 1000);
   }
 
+  /** What comes next: a part of the log that was deleted, or `commits`. */
+  record Found(Gap gap, List<DeltaCommit> commits) {
+    static final Found NOTHING = new Found(null, List.of());
+  }
+
   /** Up to `room` versions from `next` on, those that are there. IOException: try again. Others: stop, the message says what to do. */
-  synchronized List<DeltaCommit> poll(long next, int room) throws IOException {
-    if (closed || !holds()) return List.of();
+  synchronized Found poll(long next, int room) throws IOException {
+    if (closed || !holds()) return Found.NOTHING;
     if (!began) begin();
-    if (room <= 0) return List.of();
+    if (room <= 0) return Found.NOTHING;
+    if (!looked && next <= job.startVersion()) {
+      Optional<LogCheckpoint> known = cleaned.upTo(job.startVersion());
+      if (known.isPresent() && known.get().version() >= next) return new Found(new Gap(known.get(), next - 1, List.of()), List.of());
+    }
     List<DeltaCommit> out = new ArrayList<>();
     // The usual case is one GET that finds nothing or one version; more are read at once only behind two that were there.
     for (long version = next; version < next + Math.min(room, 2); ++version) {
@@ -63,9 +76,14 @@ final class LogTail {
       out.add(commit.get());
     }
     if (out.size() == 2 && room > 2) out.addAll(readAhead(next + 2, room - 2));
-    if (!out.isEmpty()) lastFoundNs = System.nanoTime();
-    else lookForHole(next);
-    return out;
+    if (out.isEmpty()) {
+      Optional<Gap> gap = lookForHole(next);
+      looked = gap.isEmpty();
+      return new Found(gap.orElse(null), out);
+    }
+    lastFoundNs = System.nanoTime();
+    looked = true;
+    return new Found(null, out);
   }
 
   /** This job holds the branch and reads its log. */
@@ -162,16 +180,18 @@ final class LogTail {
     }
   }
 
-  /** The next version is overdue: was it lost, while later ones are there? */
-  private void lookForHole(long next) throws IOException {
-    if ((System.nanoTime() - lastFoundNs) / 1_000_000 < settings.overdueMs()) return;
+  /** The next version is overdue, or the first that this job asks for is not there: was it cleaned, or lost, while later ones are there? */
+  private Optional<Gap> lookForHole(long next) throws IOException {
+    if (looked && (System.nanoTime() - lastFoundNs) / 1_000_000 < settings.overdueMs()) return Optional.empty();
     String log = job.bronze() + "/_delta_log/", missing = DeltaCommit.logPath(job.bronze(), next);
     List<String> later = lake.list(log, missing, 8).stream().filter(path -> path.matches(".*/\\d{20}\\.json")).toList();
     lastFoundNs = System.nanoTime();
-    if (later.isEmpty() || lake.get(missing).isPresent()) return;
+    if (later.isEmpty() || lake.get(missing).isPresent()) return Optional.empty();
+    Optional<Gap> gap = cleaned.behind(Math.max(next - 1, job.startVersion()), next);
+    if (gap.isPresent()) return gap;
     throw Refusal.of(
-        missing + " is missing, though " + later.get(0) + " exists: the log was cleaned behind this job's state, or damaged. Restore that entry from a copy and resume"
-            + " from the last checkpoint; or deploy with --new-generation, which starts at the newest version");
+        missing + " is missing, though " + later.get(0) + " exists, and no checkpoint of the log leads over it: the log is damaged. Restore that entry from a copy and"
+            + " resume from the last checkpoint; or deploy with --new-generation, which starts at the newest version");
   }
 
   void close() throws IOException {

@@ -2,6 +2,7 @@ package io.headpond.flink.source;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import io.headpond.flink.bronze.DeltaCommit.Column;
+import io.headpond.flink.bronze.SourcePartition;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -12,7 +13,8 @@ import java.util.Map;
 final class Scan {
   private Scan() {}
 
-  static String expression(List<Path> files, List<Column> columns) {
+  /** Of rows of partitions in `after` only those beyond its offset. */
+  static String expression(List<Path> files, List<Column> columns, Map<SourcePartition, Long> after) {
     List<String> shown = new ArrayList<>(), empty = new ArrayList<>();
     for (Column column : columns) {
       String name = quoted(column.name(), '"');
@@ -22,7 +24,15 @@ final class Scan {
     }
     List<String> paths = files.stream().map(path -> quoted(path.toString(), '\'')).toList();
     return "(SELECT " + String.join(", ", shown) + " FROM (SELECT * FROM (SELECT " + String.join(", ", empty) + ") WHERE false UNION ALL BY NAME SELECT * FROM read_parquet(["
-        + String.join(", ", paths) + "], hive_partitioning=true, hive_types={'ingest_date': DATE}, union_by_name=true)))";
+        + String.join(", ", paths) + "], hive_partitioning=true, hive_types={'ingest_date': DATE}, union_by_name=true))" + beyond(after) + ")";
+  }
+
+  private static String beyond(Map<SourcePartition, Long> after) {
+    if (after.isEmpty()) return "";
+    List<String> rows = new ArrayList<>();
+    after.forEach((p, offset) -> rows.add("(" + quoted(p.source(), '\'') + ", " + p.partition() + ", " + offset + ")"));
+    return " AS bronze WHERE NOT EXISTS (SELECT 1 FROM (VALUES " + String.join(", ", rows)
+        + ") AS had(of_source, of_partition, upto) WHERE of_source = bronze.source AND of_partition = bronze.kafka_partition AND bronze.kafka_offset <= upto)";
   }
 
   private static String quoted(String text, char quote) {

@@ -7,11 +7,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.headpond.flink.JobDocument;
 import io.headpond.flink.Json;
 import io.headpond.flink.bronze.DeltaCommit;
+import io.headpond.flink.bronze.LogCheckpoint;
 import io.headpond.flink.lake.ObjectStore;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Properties;
 import org.apache.flink.runtime.execution.SuppressRestartsException;
+import org.duckdb.DuckDBDriver;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -41,17 +44,78 @@ class LogTailTest {
   }
 
   private LogTail tail(long generation) {
+    return tail(generation, -1);
+  }
+
+  private LogTail tail(long generation, long startVersion) {
     var program = Json.object().put("format", 1);
-    JobDocument job = new JobDocument("t", "p", directory.toString(), "b", 30, "pages/p", directory + "/checkpoints", generation, 0, -1, program);
+    JobDocument job = new JobDocument("t", "p", directory.toString(), "b", 30, "pages/p", directory + "/checkpoints", generation, 0, startVersion, program);
     return new LogTail(job, EAGER);
+  }
+
+  /** A checkpoint at `version`, each version before it having brought a file; entries before it are gone. */
+  private void clean(long version) throws Exception {
+    StringBuilder adds = new StringBuilder();
+    for (long v = 0; v <= version; ++v)
+      adds.append(v == 0 ? "" : ", ").append("({'path': 'ingest_date=2026-11-18/%d%%20.parquet', 'size': 9, 'stats': '{\"numRecords\":3,\"minValues\":{\"arrival\":\"2026-11-18T10:00:%02d.000001Z\"}}', 'tags': MAP {'headpond.versions': '%d-%d'}})"
+          .formatted(v, 59 - v, v, v));
+    Path parquet = directory.resolve(LogCheckpoint.filesPath("b", version));
+    try (var database = new DuckDBDriver().connect("jdbc:duckdb:", new Properties()); var statement = database.createStatement()) {
+      statement.execute("COPY (SELECT add FROM (VALUES " + adds + ") AS v(add) UNION ALL SELECT NULL) TO '" + parquet + "' (FORMAT parquet)");
+    }
+    String facts = "{\"format\":1,\"version\":" + version + ",\"table\":{\"partitions\":{}},\"protocol\":{\"minReaderVersion\":1,\"minWriterVersion\":7,\"writerFeatures\":[\"headpond\"]},\"metaData\":{\"schemaString\":\"{\\\"fields\\\":[]}\"}}";
+    lake.put(LogCheckpoint.path("b", version), facts.getBytes(StandardCharsets.UTF_8));
+    for (long v = 0; v < version; ++v) lake.remove(DeltaCommit.logPath("b", v));
+  }
+
+  @Test
+  void whereTheLogWasCleanedItGoesOnByTheCheckpointWithTheFilesBeyond() throws Exception {
+    clean(3);
+    LogTail tail = tail(2);
+    LogTail.Found found = tail.poll(2, 16);
+    assertEquals(List.of(), found.commits());
+    assertEquals(3, found.gap().to().version());
+    assertEquals("ingest_date=2026-11-18/3 .parquet", found.gap().files().get(0).file().path(), "as it is in the store");
+    assertEquals("3, 2", String.join(", ", found.gap().files().stream().map(f -> f.file().path().substring(23, 24)).toList()), "by first arrival, those of versions beyond 1");
+    assertEquals(List.of(4L), versions(tail.poll(4, 16)));
+    tail.close();
+  }
+
+  @Test
+  void whoNeedsNothingOfWhatIsGoneReadsTheLog() throws Exception {
+    clean(3);
+    LogTail tail = tail(2);
+    assertEquals(List.of(3L, 4L), versions(tail.poll(3, 16)));
+    tail.close();
+  }
+
+  @Test
+  void aNewJobBeginsAtTheCheckpointInFrontOfItsStartAndCrossesWhatIsGoneBehindIt() throws Exception {
+    clean(3);
+    LogTail behind = tail(2, 4), before = tail(2, 1);
+    LogTail.Found found = behind.poll(0, 16);
+    assertEquals("3, 0", found.gap().to().version() + ", " + found.gap().files().size());
+    behind.close();
+    found = before.poll(0, 16);
+    assertEquals("3, 1, 2", found.gap().to().version() + ", " + found.gap().after() + ", " + found.gap().files().size());
+    before.close();
+  }
+
+  @Test
+  void anEntryThatIsMissingAmongOthersWasNotCleaned() throws Exception {
+    clean(2);
+    lake.remove(DeltaCommit.logPath("b", 3));
+    LogTail tail = tail(2);
+    assertTrue(refusal(() -> tail.poll(3, 16)).contains("no checkpoint of the log leads over it"));
+    tail.close();
   }
 
   private static String refusal(org.junit.jupiter.api.function.Executable poll) {
     return assertThrows(SuppressRestartsException.class, poll).getCause().getMessage();
   }
 
-  private static List<Long> versions(List<DeltaCommit> commits) {
-    return commits.stream().map(DeltaCommit::version).toList();
+  private static List<Long> versions(LogTail.Found found) {
+    return found.commits().stream().map(DeltaCommit::version).toList();
   }
 
   @Test
@@ -119,17 +183,17 @@ class LogTailTest {
   void anEmptyStateInANewGenerationIsNot() throws Exception {
     LogTail tail = tail(2);
     tail.refuseForgottenState();
-    assertEquals(1, tail.poll(0, 1).size());
+    assertEquals(1, versions(tail.poll(0, 1)).size());
     tail.close();
   }
 
   @Test
   void whoDoesNotHoldTheBranchReadsNothing() throws Exception {
     LogTail first = tail(2), second = tail(2);
-    assertEquals(1, first.poll(0, 1).size());
-    assertEquals(0, second.poll(0, 1).size());
+    assertEquals(1, versions(first.poll(0, 1)).size());
+    assertEquals(0, versions(second.poll(0, 1)).size());
     first.close();
-    assertEquals(1, second.poll(0, 1).size());
+    assertEquals(1, versions(second.poll(0, 1)).size());
     second.close();
   }
 }
