@@ -1,5 +1,5 @@
 """The Flink job over a log that `headpond maintain` cleaned beyond its savepoint, with files merged across it: it goes on by the checkpoint of the log, of the
-files' rows counts what its positions do not have. Then the settled transitions are those of a run that was never stopped. And a job that begins on such a log."""
+files' rows counts what its positions do not have. Then the settled transitions are those of a run that was never stopped. And a job that begins on such a log, in one step where the other takes many."""
 import json
 import pathlib
 import shutil
@@ -84,7 +84,7 @@ def test_cleaned(s3, cluster, rng):
     fresh_name = "fresh-%d" % case["seed"]
     shutil.copytree(branch.lake / BRONZE, s3.data / fresh_name / "lake" / BRONZE)
     fresh = Branch(s3, fresh_name, stream["program"])
-    jobs = [cluster.submit(branch.document, 2, savepoint), cluster.submit(fresh.document, 1)]
+    jobs = [cluster.submit(branch.document, 2, savepoint, ["--gap-files", 3]), cluster.submit(fresh.document, 1)]
     fresh.wait_for(CLEANED, cluster, jobs[1])
     cluster.cancel(jobs[1])
     branch.wait_for(CLEANED, cluster, jobs[0])

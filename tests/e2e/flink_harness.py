@@ -57,9 +57,9 @@ class Cluster:
     def state(self, job):
         return self.rest("/jobs/" + job)["state"]
 
-    def submit(self, document, parallelism, checkpoint=None):
+    def submit(self, document, parallelism, checkpoint=None, more=()):
         where = [] if checkpoint is None else ["-s", checkpoint]
-        job = tool("flink", "run", self.directory, *where, "-p", parallelism, "--", "--job", document, "--checkpoint-seconds", 1, "--cursor-seconds", 1)
+        job = tool("flink", "run", self.directory, *where, "-p", parallelism, "--", "--job", document, "--checkpoint-seconds", 1, "--cursor-seconds", 1, *more)
         check(len(job) == 32, "no job id: " + job)
         return job
 

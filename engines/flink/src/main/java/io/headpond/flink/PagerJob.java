@@ -26,7 +26,7 @@ import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
 /**
  * The pager of one branch on Flink: bronze versions in, transitions in the branch's outbox out. docs/guides/scale-out.md.
  *
- * <pre>flink run headpond-pager.jar --job build/deploy/BRANCH/job.json [--checkpoint-seconds 10] [--cursor-seconds 10]</pre>
+ * <pre>flink run headpond-pager.jar --job build/deploy/BRANCH/job.json [--checkpoint-seconds 10] [--cursor-seconds 10] [--gap-files 1024]</pre>
  */
 public final class PagerJob {
   private static final String TESTED = "2.3.";
@@ -38,12 +38,14 @@ public final class PagerJob {
   public static void main(String[] args) throws Exception {
     String place = null;
     long checkpointSeconds = 10, cursorSeconds = 10;
+    int gapFiles = SourceSettings.GAP_FILES_MAX;
     for (int i = 0; i + 1 < args.length; i += 2) {
       switch (args[i]) {
         case "--job" -> place = args[i + 1];
         case "--checkpoint-seconds" -> checkpointSeconds = Long.parseLong(args[i + 1]);
         case "--cursor-seconds" -> cursorSeconds = Long.parseLong(args[i + 1]);
-        default -> throw new IllegalArgumentException("unknown option " + args[i] + "; there are --job, --checkpoint-seconds and --cursor-seconds");
+        case "--gap-files" -> gapFiles = Integer.parseInt(args[i + 1]);
+        default -> throw new IllegalArgumentException("unknown option " + args[i] + "; there are --job, --checkpoint-seconds, --cursor-seconds and --gap-files");
       }
     }
     if (place == null || args.length % 2 != 0) throw new IllegalArgumentException("which branch? --job build/deploy/BRANCH/job.json");
@@ -52,7 +54,7 @@ public final class PagerJob {
     String text = JobDocument.read(place);
     JobDocument job = JobDocument.parse(text);
     StreamExecutionEnvironment flow = StreamExecutionEnvironment.getExecutionEnvironment(configuration(job, checkpointSeconds));
-    build(flow, text, job, cursorSeconds);
+    build(flow, text, job, SourceSettings.usual(gapFiles), cursorSeconds);
     flow.execute("headpond pager " + job.topology() + " " + job.branch());
   }
 
@@ -70,11 +72,11 @@ public final class PagerJob {
     return settings;
   }
 
-  private static void build(StreamExecutionEnvironment flow, String text, JobDocument job, long cursorSeconds) {
+  private static void build(StreamExecutionEnvironment flow, String text, JobDocument job, SourceSettings settings, long cursorSeconds) {
     flow.setBufferTimeout(5);
     SingleOutputStreamOperator<Partials> partials =
         flow.fromSource(
-                new BronzeSource(text, SourceSettings.usual()), WatermarkStrategy.noWatermarks(), "bronze " + job.bronze(), TypeInformation.of(Item.class))
+                new BronzeSource(text, settings), WatermarkStrategy.noWatermarks(), "bronze " + job.bronze(), TypeInformation.of(Item.class))
             .uid("bronze")
             .transform("version clock", TypeInformation.of(Partials.class), new VersionClock())
             .uid("version-clock");

@@ -34,8 +34,6 @@ import org.slf4j.LoggerFactory;
 final class BronzeEnumerator implements SplitEnumerator<Bundle, String> {
   private static final Logger LOG = LoggerFactory.getLogger(BronzeEnumerator.class);
 
-  private static final int FILES_A_STEP_MAX = 1024; // of a gap: what its partials take in memory, and a split in a message
-
   private final SplitEnumeratorContext<Bundle> context;
   private final SourceSettings settings;
   private final TailState state;
@@ -136,7 +134,7 @@ final class BronzeEnumerator implements SplitEnumerator<Bundle, String> {
     LOG.warn(
         "the log was cleaned behind version {}: going on at version {} by the checkpoint there, {} files beyond the positions of this state",
         gap.after(), gap.to().version(), gap.files().size());
-    for (TailState.Leap leap : state.leap(gap, FILES_A_STEP_MAX)) give(leap.step(), leap.files(), positions);
+    for (TailState.Leap leap : state.leap(gap, settings.gapFilesMax())) give(leap.step(), leap.files(), positions);
   }
 
   private void give(Step step, List<DeltaCommit.DataFile> files, Map<SourcePartition, Long> after) {

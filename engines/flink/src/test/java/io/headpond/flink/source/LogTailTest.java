@@ -20,7 +20,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class LogTailTest {
-  private static final SourceSettings EAGER = new SourceSettings(1, 0, 16, 1 << 20);
+  private static final SourceSettings EAGER = new SourceSettings(1, 0, 16, 1 << 20, 64);
 
   @TempDir Path directory;
   private ObjectStore lake;
