@@ -1,7 +1,5 @@
 #include "bronze/data_files.h"
 
-#include <nlohmann/json.hpp>
-
 #include "base/time.h"
 
 namespace headpond::bronze {
@@ -13,19 +11,6 @@ std::int64_t day_of(std::int64_t arrival) {
 
 std::string day_text(std::int64_t day) {
   return base::format_day(base::Micros(day * base::kDay.value()));
-}
-
-std::string stats_of(const ParquetTotals& t) {
-  const auto bounds = [](std::int64_t ts, std::int64_t arrival, std::int32_t partition, std::int64_t offset) {
-    return nlohmann::ordered_json{{"ts", base::format_rfc3339(base::Micros(ts))},
-                                  {"arrival", base::format_rfc3339(base::Micros(arrival))},
-                                  {"kafka_partition", partition},
-                                  {"kafka_offset", offset}};
-  };
-  return nlohmann::ordered_json{{"numRecords", t.rows},
-                                {"minValues", bounds(t.ts_min, t.arrival_min, t.partition_min, t.offset_min)},
-                                {"maxValues", bounds(t.ts_max, t.arrival_max, t.partition_max, t.offset_max)}}
-      .dump();
 }
 
 }  // namespace
@@ -86,7 +71,7 @@ std::vector<delta::AddFile> DataFiles::adds(base::Version version) const {
     add.partition_values = {{"ingest_date", day_text(day)}};
     add.size = file.totals.file_bytes;
     add.modification_ms = modification_ms_;
-    add.stats = stats_of(file.totals);
+    add.stats = file.totals.delta_stats;
     add.tags = {{"headpond.versions", v + "-" + v}};
     out.push_back(std::move(add));
   }

@@ -30,6 +30,8 @@ struct ParquetChunk {
   std::int64_t values = 0, nulls = 0;
   std::vector<ParquetEncoding> encodings;  // of its pages, distinct
   std::optional<std::string> min, max;     // PLAIN bytes without a length; both or none
+  // Of text too long to be stated whole: how the smallest and the greatest begin; both or none. Not in the file.
+  std::optional<std::string> min_beginning, max_beginning;
 };
 
 struct ParquetRowGroup {

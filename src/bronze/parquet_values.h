@@ -29,7 +29,7 @@ struct Cells {
 template <class T>
 class Bounds {
  public:
-  static constexpr std::size_t kTextMax = 64;
+  static constexpr std::size_t kTextMax = 64, kBeginning = 256;  // bytes
 
   void extend(const T* values, std::size_t count) {
     if (count == 0) return;
@@ -50,7 +50,10 @@ class Bounds {
   void write(ParquetChunk& chunk) const {
     if (!min_ || unstated_) return;
     if constexpr (std::same_as<T, std::string_view>) {
-      if (min_->size() > kTextMax || max_->size() > kTextMax) return;
+      if (min_->size() > kTextMax || max_->size() > kTextMax) {
+        chunk.min_beginning = min_->substr(0, kBeginning), chunk.max_beginning = max_->substr(0, kBeginning);
+        return;
+      }
       chunk.min = *min_, chunk.max = *max_;
     } else {
       // The format orders -0.0 and 0.0 by asking for the wider of both.

@@ -1,7 +1,6 @@
 #include "bronze/parquet_writer.h"
 
-#include <algorithm>
-
+#include "bronze/delta_stats.h"
 #include "bronze/parquet_column.h"
 
 namespace headpond::bronze {
@@ -19,7 +18,7 @@ class StreamingWriter final : public ParquetWriter {
     HP_ASSERT(!finished_ && first + count <= batch.rows());
     if (count == 0) return {};
     for (const auto& column : columns_) column->append(batch, first, count, scratch_);
-    note(batch, first, count);
+    totals_.rows += static_cast<std::int64_t>(count);
     group_rows_ += static_cast<std::int64_t>(count);
     std::size_t bytes = 0;
     for (const auto& column : columns_) bytes += column->bytes();
@@ -39,6 +38,7 @@ class StreamingWriter final : public ParquetWriter {
     put_footer(scratch_.body, fields, row_groups_);
     TRY_VOID(put(scratch_.body.view()));
     totals_.file_bytes = offset_;
+    totals_.delta_stats = delta_stats(totals_.rows, fields, row_groups_);
     return totals_;
   }
 
@@ -69,21 +69,6 @@ class StreamingWriter final : public ParquetWriter {
     row_groups_.push_back(std::move(group));
     group_rows_ = 0;
     return {};
-  }
-
-  template <class T>
-  void widen(T& low, T& high, const std::vector<T>& values, std::size_t first, std::size_t count) {
-    const auto begin = values.begin() + static_cast<std::ptrdiff_t>(first);
-    const auto [smallest, largest] = std::minmax_element(begin, begin + static_cast<std::ptrdiff_t>(count));
-    low = totals_.rows == 0 ? *smallest : std::min(low, *smallest);
-    high = totals_.rows == 0 ? *largest : std::max(high, *largest);
-  }
-  void note(const columns::Batch& batch, std::size_t first, std::size_t count) {
-    widen(totals_.ts_min, totals_.ts_max, batch.ts, first, count);
-    widen(totals_.arrival_min, totals_.arrival_max, batch.arrival, first, count);
-    widen(totals_.offset_min, totals_.offset_max, batch.kafka_offset, first, count);
-    widen(totals_.partition_min, totals_.partition_max, batch.kafka_partition, first, count);
-    totals_.rows += static_cast<std::int64_t>(count);
   }
 
   ParquetOptions options_;

@@ -26,9 +26,7 @@ struct ParquetOptions {
 struct ParquetTotals {
   std::int64_t rows = 0;
   std::int64_t file_bytes = 0;
-  std::int64_t ts_min = 0, ts_max = 0, arrival_min = 0, arrival_max = 0;  // µs
-  std::int64_t offset_min = 0, offset_max = 0;
-  std::int32_t partition_min = 0, partition_max = 0;
+  std::string delta_stats;  // JSON text for the log
 };
 
 class ParquetWriter {

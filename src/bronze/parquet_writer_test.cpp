@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "bronze/parquet_dictionary.h"
 
 namespace headpond::bronze {
@@ -92,14 +94,18 @@ TEST(ParquetWriter, TotalsCoverExactlyTheRowsAppended) {
   ASSERT_TRUE(totals);
   EXPECT_EQ(totals->rows, 21);
   EXPECT_EQ(totals->file_bytes, static_cast<std::int64_t>(sink.bytes.size()));
-  EXPECT_EQ(totals->ts_min, 1000 - 40);
-  EXPECT_EQ(totals->ts_max, 1000 - 10);
-  EXPECT_EQ(totals->arrival_min, 2010);
-  EXPECT_EQ(totals->arrival_max, 2040);
-  EXPECT_EQ(totals->offset_min, 60);
-  EXPECT_EQ(totals->offset_max, 90);
-  EXPECT_EQ(totals->partition_min, 0);
-  EXPECT_EQ(totals->partition_max, 2);
+  const auto stats = nlohmann::json::parse(totals->delta_stats);
+  EXPECT_EQ(stats.at("numRecords"), 21);
+  EXPECT_EQ(stats.at("minValues").at("ts"), "1970-01-01T00:00:00.000960Z");
+  EXPECT_EQ(stats.at("maxValues").at("ts"), "1970-01-01T00:00:00.000990Z");
+  EXPECT_EQ(stats.at("minValues").at("arrival"), "1970-01-01T00:00:00.002010Z");
+  EXPECT_EQ(stats.at("maxValues").at("arrival"), "1970-01-01T00:00:00.002040Z");
+  EXPECT_EQ(stats.at("minValues").at("kafka_offset"), 60);
+  EXPECT_EQ(stats.at("maxValues").at("kafka_offset"), 90);
+  EXPECT_EQ(stats.at("minValues").at("kafka_partition"), 0);
+  EXPECT_EQ(stats.at("maxValues").at("kafka_partition"), 2);
+  EXPECT_EQ(stats.at("nullCount").at("raw"), 0);
+  EXPECT_FALSE(stats.at("minValues").contains("raw"));
 }
 
 TEST(ParquetWriter, AFailedAppendReachesTheCaller) {
