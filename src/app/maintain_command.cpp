@@ -5,8 +5,7 @@
 
 #include "app/console.h"
 #include "app/session.h"
-#include "base/time.h"
-#include "bronze/log_upkeep.h"
+#include "app/upkeep_role.h"
 
 namespace headpond::app {
 namespace {
@@ -52,10 +51,7 @@ int run_maintain(const MaintainCommand& command) {
   int code = kOk;
   auto session = Session::open(command.common, code);
   if (!session) return code;
-  bronze::UpkeepOptions options;
-  options.scratch = session->data_directory + "/upkeep";
-  options.log_retention = session->topology.bronze.log_retention;
-  options.cursor_expiry = session->topology.bronze.cursor_expiry;
+  auto options = upkeep_options(*session);
   options.checkpoint_now = command.checkpoint;
   const auto report = bronze::keep_log(*session->lake, session->paths.bronze, options, {*session->clock, *session->failpoints});
   if (!report) return complain(report.error());
@@ -63,10 +59,7 @@ int run_maintain(const MaintainCommand& command) {
     fmt::print("{}\n", to_json(*report));
   else
     print(*report);
-  for (const auto& cursor : report->silent)
-    fmt::print(stderr, "branch {} has not written its cursor for {}: {}\n", cursor.branch, base::format_duration(cursor.age),
-               cursor.expired ? "it keeps no entries of the log any more; if it is gone, delete the cursor"
-                              : "it keeps entries of the log until `bronze.cursor_expiry`; if it is gone, delete the cursor");
+  for (const auto& cursor : report->silent) fmt::print(stderr, "{}\n", describe(cursor));
   return kOk;
 }
 

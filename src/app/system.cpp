@@ -7,6 +7,7 @@
 #include "app/billing_engine.h"
 #include "app/notify_role.h"
 #include "app/pager_role.h"
+#include "app/upkeep_role.h"
 #include "app/wiring.h"
 #include "billing/engine.h"
 #include "dashboard/engine.h"
@@ -19,7 +20,8 @@ namespace {
 // Between two looks at an outbox that other processes write: on a remote store a look is a GET of its bell.
 constexpr base::Duration kOutboxPollLocal = base::Duration::millis(20), kOutboxPollRemote = base::Duration::millis(100);
 // Ingest and pager run at normal priority, the throughput-bound branches give way.
-constexpr int kDashboardNice = 10, kBillingNice = 19;
+constexpr int kDashboardNice = 10, kBillingNice = 19, kUpkeepNice = 19;
+constexpr base::Duration kUpkeepPoll = base::Duration::millis(500);
 
 double promise_of(const spec::Topology& topology, const spec::Branch& branch) {
   double promise = 0;
@@ -72,6 +74,9 @@ base::Result<std::unique_ptr<System>> System::create(Session& session, const Sel
   };
   if (selection.includes("ingest", "ingest"))
     add({.name = "ingest", .kind = "ingest", .first_open_must_succeed = true}, ingest_factory(session, selection.ingest));
+  if (selection.includes("ingest", "ingest"))
+    system->upkeep_ = std::make_unique<Role>(RoleOptions{.name = "upkeep", .kind = "upkeep", .nice = kUpkeepNice, .idle_poll = kUpkeepPoll},
+                                             upkeep_factory(session, hooks.log), hooks.log);
   for (const auto& branch : session.topology.branches) {
     const std::string kind(spec::to_string(branch.kind));
     if (branch.kind == spec::BranchKind::kPager && branch.external() && selection.includes("notify", branch.name))
@@ -111,10 +116,13 @@ base::Result<std::unique_ptr<System>> System::create(Session& session, const Sel
 
 void System::start() {
   for (auto& role : roles_) role->start();
+  if (upkeep_) upkeep_->start();
 }
 
 void System::stop() {
+  if (upkeep_) upkeep_->ask_to_stop();
   for (auto& role : roles_) role->ask_to_stop();
+  if (upkeep_) upkeep_->stop();
   for (auto& role : roles_) role->stop();
 }
 

@@ -47,6 +47,7 @@ class System {
 
  private:
   std::vector<std::unique_ptr<Role>> roles_;
+  std::unique_ptr<Role> upkeep_;  // beside ingest; no role of the topology
 };
 
 }  // namespace headpond::app

@@ -39,6 +39,10 @@ class Upkeep {
   base::Result<void> delete_entries(base::Version before);
   base::Result<void> delete_checkpoints(base::Version keep);
   base::Result<delta::Commit> read(base::Version version) const;
+  base::Result<void> go_on() const {
+    if (world_.stop == nullptr || !*world_.stop) return {};
+    return base::fail(base::ErrorKind::kRetry, "the upkeep of " + place_of(table_) + " was asked to stop");
+  }
 
   delta::Table table_;
   const UpkeepOptions& options_;
@@ -58,6 +62,7 @@ base::Result<std::vector<Entry>> Upkeep::entries(base::Version after) const {
 
 // An entry that must be there.
 base::Result<delta::Commit> Upkeep::read(base::Version version) const {
+  TRY_VOID(go_on());
   auto commit = table_.read(version);
   if (commit || commit.error().kind != base::ErrorKind::kNotFound) return commit;
   TRY(const auto block, last_ledger_block(table_));
@@ -124,13 +129,9 @@ base::Result<void> Upkeep::write_checkpoint() {
 }
 
 base::Result<void> Upkeep::find_checkpoints() {
-  TRY(const auto versions, log_checkpoints(table_));
-  for (const auto version : versions) {
-    const auto found = read_log_checkpoint(table_, version);
-    if (!found && found.error().kind == base::ErrorKind::kNotFound) continue;  // another has deleted it
-    if (!found) return std::unexpected(found.error());
-    checkpoints_.push_back({version, found->committed_at});
-  }
+  TRY(const auto objects, table_.store().list(table_.path("_headpond/checkpoints/")));
+  for (const auto& object : objects)
+    if (const auto version = delta::log_version(object.path)) checkpoints_.push_back({*version, object.modified});
   return {};
 }
 
@@ -155,10 +156,13 @@ base::Result<std::optional<base::Version>> Upkeep::choose_beginning() {
   const auto old_enough = world_.clock.now() - options_.log_retention;
   TRY(const auto limit, cursor_limit());
   std::optional<base::Version> by_age, chosen;
-  for (const auto& c : checkpoints_) {
-    if (c.committed_at > old_enough) continue;
-    by_age = c.version;
-    if (c.version <= limit) chosen = c.version;
+  for (const auto& known : checkpoints_) {
+    const auto c = read_log_checkpoint(table_, known.version);
+    if (!c && c.error().kind == base::ErrorKind::kNotFound) continue;  // another has deleted it
+    if (!c) return std::unexpected(c.error());
+    if (c->committed_at > old_enough) break;
+    by_age = c->version;
+    if (c->version <= limit) chosen = c->version;
   }
   if (by_age == chosen) report_.held_by.reset();
   return chosen;
@@ -189,6 +193,7 @@ base::Result<void> Upkeep::delete_entries(base::Version before) {
   TRY(const auto all, entries(base::Version(-1)));
   for (const auto& entry : all) {
     if (entry.version >= before) break;
+    TRY_VOID(go_on());
     TRY_VOID(table_.store().remove(entry.path));
     ++report_.entries_deleted;
     report_.bytes_deleted += entry.bytes;
@@ -205,6 +210,7 @@ base::Result<void> Upkeep::delete_checkpoints(base::Version keep) {
     TRY_VOID(table_.store().remove(table_.path(delta::checkpoint_path(version))));
     ++report_.checkpoints_deleted;
   }
+  if (report_.entries_deleted == 0) return {};  // a LIST of the whole log is dear
   TRY(const auto objects, table_.store().list(table_.path("_delta_log/")));
   for (const auto& object : objects) {
     const auto version = delta::checkpoint_version(object.path);
@@ -242,9 +248,9 @@ std::vector<base::Version> superseded(const std::vector<KnownCheckpoint>& checkp
       out.push_back(c.version);
       continue;
     }
-    const auto its_hour = base::floor_to(c.committed_at, base::Duration::hours(1));
+    const auto its_hour = base::floor_to(c.written_at, base::Duration::hours(1));
     const bool newest = c.version == checkpoints.back().version;
-    if (hour == its_hour && !newest && c.committed_at < now - kYoung)
+    if (hour == its_hour && !newest && c.written_at < now - kYoung)
       out.push_back(c.version);
     else
       hour = its_hour;

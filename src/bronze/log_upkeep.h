@@ -6,6 +6,7 @@
 //   TRY(const auto done, bronze::keep_log(store, "bronze", {.scratch = dir}, {clock, failpoints}));
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -51,6 +52,7 @@ struct UpkeepReport {
 struct UpkeepWorld {
   env::Clock& clock;
   env::Failpoints& failpoints;
+  const std::atomic<bool>* stop = nullptr;  // when true, the call ends soon, with kRetry
 };
 
 // Errors: kNotFound: no such table (yet). kRetry: store or scratch trouble; call again. kCorrupt: the log or the ledger is damaged: nothing
@@ -62,7 +64,7 @@ base::Result<UpkeepReport> keep_log(env::ObjectStore& store, const std::string& 
 // newest, once they are older than an hour, all but the first of each hour. Pure.
 struct KnownCheckpoint {
   base::Version version;
-  base::Micros committed_at;
+  base::Micros written_at;
 };
 std::vector<base::Version> superseded(const std::vector<KnownCheckpoint>& checkpoints, base::Version keep, base::Micros now);
 

@@ -16,7 +16,7 @@ namespace {
 using nlohmann::json;
 using sql::quote_literal;
 
-constexpr std::int64_t kMemory = 128ll << 20;
+constexpr std::int64_t kMemory = 96ll << 20;
 constexpr std::size_t kStatementMax = 256 << 10;  // bytes of INSERT gathered before it runs
 constexpr char kLastCheckpoint[] = "_delta_log/_last_checkpoint";
 
@@ -227,7 +227,7 @@ base::Result<Checkpoint> Merge::write(base::Version version, std::int64_t oldest
       std::filesystem::remove(path, ignored);
     }
   } const removed{file};
-  TRY_VOID(engine_->query("COPY (" + query(oldest_remove_ms) + ") TO " + quote_literal(file) + " (FORMAT parquet, COMPRESSION zstd)"));
+  TRY_VOID(engine_->query("COPY (" + query(oldest_remove_ms) + ") TO " + quote_literal(file) + " (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 16384)"));
   TRY(auto checkpoint, measure(*engine_, "read_parquet(" + quote_literal(file) + ", hive_partitioning = false)"));
   TRY(const auto add, upload_file(table_, file, checkpoint_path(version), {}, 0, 0));
   checkpoint.version = version;
