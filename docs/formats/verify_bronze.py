@@ -136,7 +136,7 @@ class Verifier:
                 for r in ranges:
                     self.add_range(block["last_version"], source, r[:10], r[10] if len(r) > 10 else [], sums)
                     by_quarter[r[1]] += r[4]
-            peaks |= {quarter: (second, rows) for quarter, second, rows in block["peaks"]}
+            peaks |= {quarter: tuple(rest) for quarter, *rest in block["peaks"]}
             self.version, files = block["last_version"], files + block["files"]
             self.compare_state(self.version, block["table"], "ledger")
             for source, partition, state in states(block["table"]):
@@ -170,10 +170,15 @@ class Verifier:
         for add in adds:
             self.read_file(self.version, add, sums, {})
         self.compare_sums(self.version, sums)
-        for quarter, (second, rows) in peaks.items():
-            counted = [(n, -s) for s, n in self.per_second.items() if s // 900 == quarter]
-            if not counted or max(counted) != (rows, -second):
-                self.found("peak differs", f"quarter hour {quarter}: the ledger says {rows} rows in second {second}, counted {max(counted, default=None)}")
+        by_minute = defaultdict(int)
+        for second, rows in self.per_second.items():
+            by_minute[second // 60] += rows
+        first_of_most = lambda counts: max(((n, -at) for at, n in counts), default=(0, 0))
+        for quarter, (second, rows, minute, in_minute) in peaks.items():
+            counted = (first_of_most((s, n) for s, n in self.per_second.items() if s // 900 == quarter),
+                       first_of_most((m, n) for m, n in by_minute.items() if m // 15 == quarter))
+            if counted != ((rows, -second), (in_minute, -minute)):
+                self.found("peak differs", f"quarter hour {quarter}: the ledger says {rows} rows in second {second} and {in_minute} in minute {minute}, counted {counted}")
         for second, rows in seconds.items():
             if self.per_second.get(second) != rows:
                 self.found("seconds differ", f"second {second}: the ledger says {rows} rows, counted {self.per_second.get(second)}")

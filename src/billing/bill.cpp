@@ -1,6 +1,7 @@
 #include "billing/bill.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "base/time.h"
 #include "billing/calculation.h"
@@ -53,17 +54,6 @@ base::Result<void> read_top_slots(sql::Engine& engine, Bill& bill) {
   return {};
 }
 
-void find_peaks(const DayFacts& facts, Bill& bill) {
-  std::map<std::int64_t, std::int64_t> minutes;
-  for (const auto& [second, events] : facts.seconds) {
-    minutes[second / 60] += events;
-    if (events > bill.peak_second_events) bill.peak_second = second, bill.peak_second_events = events;
-  }
-  for (const auto& [minute, events] : minutes) {
-    if (events > bill.peak_minute_events) bill.peak_minute = minute, bill.peak_minute_events = events;
-  }
-}
-
 }  // namespace
 
 base::Result<Bill> read_bill(sql::Engine& engine, const DayFacts& facts) {
@@ -77,7 +67,8 @@ base::Result<Bill> read_bill(sql::Engine& engine, const DayFacts& facts) {
     bill.used.errors += slot.errors;
   }
   TRY_VOID(read_top_slots(engine, bill));
-  find_peaks(facts, bill);
+  std::tie(bill.peak_second, bill.peak_second_events) = facts.peak_second();
+  std::tie(bill.peak_minute, bill.peak_minute_events) = facts.peak_minute();
   return bill;
 }
 

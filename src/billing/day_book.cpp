@@ -25,6 +25,32 @@ Amounts DayFacts::totals() const {
   return sum;
 }
 
+namespace {
+
+using At = std::pair<std::int64_t, std::int64_t>;  // when, how many
+
+void take_greater(At& best, std::int64_t when, std::int64_t events) {
+  if (events > best.second || (events == best.second && when < best.first)) best = {when, events};
+}
+
+}  // namespace
+
+At DayFacts::peak_second() const {
+  At best{};
+  for (const auto& [second, events] : seconds) take_greater(best, second, events);
+  for (const auto& peak : peaks) take_greater(best, peak.second, peak.rows);
+  return best;
+}
+
+At DayFacts::peak_minute() const {
+  At best{};
+  std::map<std::int64_t, std::int64_t> minutes;
+  for (const auto& [second, events] : seconds) minutes[second / 60] += events;
+  for (const auto& [minute, events] : minutes) take_greater(best, minute, events);
+  for (const auto& peak : peaks) take_greater(best, peak.minute, peak.minute_rows);
+  return best;
+}
+
 std::string to_string(const Holdout& holdout) {
   return holdout.partition.source + " partition " + std::to_string(holdout.partition.partition.value()) + " (" +
          (holdout.clock ? "clock " + base::format_rfc3339(*holdout.clock) : "no clock yet") +
@@ -68,7 +94,10 @@ base::Result<void> DayBook::apply(const bronze::LedgerBlock& block) {
       day->second.seconds.erase(second);
   open_seconds_ = block.seconds;
   for (const auto& [second, rows] : open_seconds_) add_rows(second, rows);
-  for (const auto& peak : block.peaks) add_rows(peak.second, peak.rows);
+  for (const auto& peak : block.peaks) {
+    const auto midnight = base::floor_to(base::Micros(peak.second * base::kSecond.value()), base::kDay);
+    if (midnight >= kept_from_) days_[midnight].peaks.push_back(peak);
+  }
   version_ = block.last;
   clock_ = block.clock;
   return {};

@@ -15,6 +15,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/ids.h"
@@ -43,10 +44,13 @@ struct PartitionDay {
 struct DayFacts {
   std::map<base::SourcePartition, PartitionDay> partitions;
   std::array<Amounts, kSlots> slots;
-  std::map<std::int64_t, std::int64_t>
-      seconds;  // events by second of arrival since the epoch; of quarter hours closed in the ledger, the peak's
+  std::map<std::int64_t, std::int64_t> seconds;  // events by second of arrival since the epoch, but of quarter hours closed in the ledger
+  std::vector<bronze::Peak> peaks;               // of those
 
   Amounts totals() const;
+  // The first second, or minute, since the epoch with the most events, and those. {0, 0}: there is none.
+  std::pair<std::int64_t, std::int64_t> peak_second() const;
+  std::pair<std::int64_t, std::int64_t> peak_minute() const;
 };
 
 // A partition whose clock keeps a day open.

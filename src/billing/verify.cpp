@@ -118,8 +118,7 @@ base::Result<void> Verification::check_log() {
   const auto* facts = loaded.book.find(day_);
   facts_ = facts != nullptr ? *facts : DayFacts{};
   compare_ranges(facts_->partitions);
-  std::int64_t peak = 0;
-  for (const auto& [second, events] : facts_->seconds) peak = std::max(peak, events);
+  const auto peak = facts_->peak_second().second;
   if (peak != certificate_.peak_second_events) {
     find("peak differs from the log",
          "certificate " + std::to_string(certificate_.peak_second_events) + " events a second, log " + std::to_string(peak));
@@ -160,8 +159,8 @@ base::Result<void> Verification::check_chain() {
       find("chain broken", "the certificate of " + base::format_day(day) + " is missing");
     } else if (before->sha256 != certificate_.previous->sha256) {
       find("chain broken", "the certificate of " + base::format_day(day) + " is not the one this day was chained to");
-    } else if (const auto ranges =
-                   chained_ranges(DayFacts{.partitions = certificate_.partitions, .slots = {}, .seconds = {}}, &before->certificate);
+    } else if (const auto ranges = chained_ranges(DayFacts{.partitions = certificate_.partitions, .slots = {}, .seconds = {}, .peaks = {}},
+                                                  &before->certificate);
                !ranges) {
       find("chain broken", ranges.error().message);
     }

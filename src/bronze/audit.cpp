@@ -8,6 +8,12 @@
 #include "bronze/table_rules.h"
 
 namespace headpond::bronze {
+namespace {
+
+constexpr int kAttemptsMax = 3;
+
+}  // namespace
+
 std::string at_version(base::Version version) {
   return "version " + std::to_string(version.value());
 }
@@ -41,6 +47,8 @@ base::Result<void> Auditor::check_version(base::Version version) {
   const auto findings_before = report_.findings.size();
   const auto commit = table_.read(version);
   if (!commit) {
+    if (commit.error().kind == base::ErrorKind::kNotFound)  // it was listed
+      return base::fail(base::ErrorKind::kRetry, "the log of " + place_of(table_) + " was cleaned while it was audited; audit it again");
     if (commit.error().kind != base::ErrorKind::kCorrupt) return std::unexpected(commit.error());
     found("damaged log entry", at_version(version) + ": " + commit.error().message);
     fold_.reset();
@@ -241,7 +249,15 @@ void Auditor::check_fold(base::Version version, const CommitFacts& facts, std::s
 }
 
 base::Result<AuditReport> audit(env::ObjectStore& store, const std::string& table_root, const RowReader& rows) {
-  return Auditor(store, table_root, rows).run();
+  const delta::Table table(store, table_root);
+  base::Result<AuditReport> report;
+  for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
+    TRY(const auto before, table.oldest());
+    report = Auditor(store, table_root, rows).run();
+    TRY(const auto after, table.oldest());
+    if (before == after || (report && report->clean())) return report;  // else it was cleaned meanwhile: what was found may be that
+  }
+  return report;
 }
 
 }  // namespace headpond::bronze

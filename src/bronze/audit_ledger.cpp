@@ -73,7 +73,12 @@ void Auditor::check_block(const LedgerBlock& block) {
     quarter_rows_[entry.range.quarter] += entry.range.rows;
     if (rows_) ledger_ranges_.push_back(entry);
   }
-  for (const auto& peak : block.peaks) quarter_peaks_[peak.quarter] = std::max(quarter_peaks_[peak.quarter], peak.rows);
+  for (const auto& peak : block.peaks) {
+    quarter_peaks_[peak.quarter] = std::max(quarter_peaks_[peak.quarter], peak.rows);
+    if (peak.minute_rows < peak.rows || peak.minute_rows > 60 * peak.rows)
+      found("peak differs", at_version(block.last) + " in the ledger: " + std::to_string(peak.rows) + " rows in one second, " +
+                                std::to_string(peak.minute_rows) + " in one minute");
+  }
   report_.files += block.files;
   for (const auto& [partition, state] : block.clock.partitions()) {
     const auto reached = partitions_[partition].position;

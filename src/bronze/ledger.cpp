@@ -45,7 +45,8 @@ LedgerBlock block_of(const json& object) {
       block.ranges.push_back(std::move(entry));
     }
   for (const auto& p : object.at("peaks"))
-    block.peaks.push_back({p.at(0).get<std::int64_t>(), p.at(1).get<std::int64_t>(), p.at(2).get<std::int64_t>()});
+    block.peaks.push_back({p.at(0).get<std::int64_t>(), p.at(1).get<std::int64_t>(), p.at(2).get<std::int64_t>(),
+                           p.at(3).get<std::int64_t>(), p.at(4).get<std::int64_t>()});
   for (const auto& s : object.at("seconds")) block.seconds[s.at(0).get<std::int64_t>()] = s.at(1).get<std::int64_t>();
   return block;
 }
@@ -94,13 +95,15 @@ void LedgerFold::close_quarters() {
   if (!passed) return;
   const std::int64_t open_from = base::floor_to(*passed, base::kQuarterHour).value() / base::kQuarterHour.value();
   auto& seconds = block_.seconds;
+  std::map<std::int64_t, std::int64_t> minutes;
   while (!seconds.empty() && seconds.begin()->first / kQuarterSeconds < open_from) {
     const auto [second, rows] = *seconds.begin();
     const auto quarter = second / kQuarterSeconds;
-    if (block_.peaks.empty() || block_.peaks.back().quarter != quarter)
-      block_.peaks.push_back({quarter, second, rows});
-    else if (rows > block_.peaks.back().rows)
-      block_.peaks.back() = {quarter, second, rows};
+    if (block_.peaks.empty() || block_.peaks.back().quarter != quarter) block_.peaks.push_back({.quarter = quarter});
+    auto& peak = block_.peaks.back();
+    if (rows > peak.rows) peak.second = second, peak.rows = rows;
+    const auto in_minute = minutes[second / 60] += rows;
+    if (in_minute > peak.minute_rows) peak.minute = second / 60, peak.minute_rows = in_minute;
     seconds.erase(seconds.begin());
   }
 }
@@ -122,7 +125,7 @@ std::string to_json(const LedgerBlock& block) {
     if (!entry.gap_kinds.empty()) value.push_back(entry.gap_kinds);
     ranges[entry.source].push_back(std::move(value));
   }
-  for (const auto& p : block.peaks) peaks.push_back({p.quarter, p.second, p.rows});
+  for (const auto& p : block.peaks) peaks.push_back({p.quarter, p.second, p.rows, p.minute, p.minute_rows});
   for (const auto& [second, rows] : block.seconds) seconds.push_back({second, rows});
   const Written out = {{"format", kLedgerFormat},
                        {"needs", kNeeds},

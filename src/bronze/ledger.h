@@ -24,9 +24,11 @@ struct LedgerRange {
   std::vector<std::string> gap_kinds;  // of the batches its gaps came with
 };
 
-// The second of a quarter hour with the most rows, the first of several.
+// Of a quarter hour the second and the minute with the most rows, the first of several; all since the epoch.
 struct Peak {
-  std::int64_t quarter = 0, second = 0, rows = 0;
+  std::int64_t quarter = 0;
+  std::int64_t second = 0, rows = 0;
+  std::int64_t minute = 0, minute_rows = 0;
 };
 
 struct LedgerBlock {

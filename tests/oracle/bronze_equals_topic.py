@@ -126,10 +126,16 @@ def through_duckdb(path, columns):
 
 def through_pyarrow(path, columns):
     """The files that the log names, read as plain Parquet."""
-    live = {}
+    live, begin = {}, ""
     log = os.path.join(path, "_delta_log")
+    if os.path.exists(os.path.join(log, "_last_checkpoint")):
+        with open(os.path.join(log, "_last_checkpoint")) as file:
+            begin = f"{json.load(file)['version']:020}"
+        for add in pq.read_table(os.path.join(log, begin + ".checkpoint.parquet"), columns=["add"]).column("add").to_pylist():
+            if add is not None:
+                live[unquote(add["path"])] = dict(add["partitionValues"])["ingest_date"]
     for name in sorted(os.listdir(log)):
-        if not name.endswith(".json"):
+        if not name.endswith(".json") or name[:20] <= begin:
             continue
         with open(os.path.join(log, name)) as lines:
             for action in map(json.loads, lines):
