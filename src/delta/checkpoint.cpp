@@ -227,7 +227,8 @@ base::Result<Checkpoint> Merge::write(base::Version version, std::int64_t oldest
       std::filesystem::remove(path, ignored);
     }
   } const removed{file};
-  TRY_VOID(engine_->query("COPY (" + query(oldest_remove_ms) + ") TO " + quote_literal(file) + " (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 16384)"));
+  TRY_VOID(engine_->query("COPY (" + query(oldest_remove_ms) + ") TO " + quote_literal(file) +
+                          " (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 16384)"));
   TRY(auto checkpoint, measure(*engine_, "read_parquet(" + quote_literal(file) + ", hive_partitioning = false)"));
   TRY(const auto add, upload_file(table_, file, checkpoint_path(version), {}, 0, 0));
   checkpoint.version = version;
