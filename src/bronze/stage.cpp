@@ -28,38 +28,49 @@ void TableStage::declare_gap(const std::string& source, base::PartitionId partit
 }
 
 std::unique_ptr<Writer::Cut> TableStage::cut() {
-  auto cut = std::make_unique<StagedCut>(std::move(staged_), std::move(*files_));
+  auto cut = std::make_unique<StagedCut>(std::move(staged_), std::move(*files_), world_);
   staged_.reset();
   begin_files();
   return cut;
 }
 
-WholeCut::WholeCut(std::vector<std::unique_ptr<Writer::Cut>> cuts) {
-  for (const auto& each : cuts) {
-    auto& cut = static_cast<StagedCut&>(*each);
-    files_.push_back(std::move(cut.files));
-    if (!cut.staged) continue;
+base::Result<void> StagedCut::close_files() {
+  if (files.empty()) return {};
+  TRY_VOID(files.finish());
+  world_.world.failpoints.reach("ingest.before_data_put");
+  TRY_VOID(files.close());
+  world_.world.failpoints.reach("ingest.after_data_put");
+  return {};
+}
+
+base::Result<void> StagedCut::close() {
+  if (std::exchange(closed_, true)) return {};
+  auto done = close_files();
+  if (!done) world_.dead = true;
+  return done;
+}
+
+WholeCut::WholeCut(std::vector<std::unique_ptr<Writer::Cut>> cuts) : cuts_(std::move(cuts)) {
+  for (const auto& each : cuts_) {
+    auto& part = static_cast<StagedCut&>(*each).staged;
+    if (!part) continue;
     if (staged_) {
-      staged_->merge(std::move(*cut.staged));
+      staged_->merge(std::move(*part));
     } else {
-      staged_ = std::move(cut.staged);
+      staged_ = std::move(part);
     }
   }
 }
 
-base::Result<void> WholeCut::make_visible(env::Failpoints& failpoints) {
-  if (std::ranges::all_of(files_, [](const auto& files) { return files.empty(); })) return {};
-  for (auto& files : files_) TRY_VOID(files.finish());
-  failpoints.reach("ingest.before_data_put");
-  for (auto& files : files_) TRY_VOID(files.close());
-  failpoints.reach("ingest.after_data_put");
+base::Result<void> WholeCut::close() {
+  for (auto& cut : cuts_) TRY_VOID(cut->close());
   return {};
 }
 
 std::vector<delta::AddFile> WholeCut::adds(base::Version version) const {
   std::vector<delta::AddFile> all;
-  for (const auto& files : files_) {
-    auto some = files.adds(version);
+  for (const auto& cut : cuts_) {
+    auto some = static_cast<const StagedCut&>(*cut).files.adds(version);
     all.insert(all.end(), std::make_move_iterator(some.begin()), std::make_move_iterator(some.end()));
   }
   std::ranges::stable_sort(all, {}, [](const auto& add) { return add.partition_values.at("ingest_date"); });
@@ -68,7 +79,7 @@ std::vector<delta::AddFile> WholeCut::adds(base::Version version) const {
 
 std::int64_t WholeCut::file_bytes() const {
   std::int64_t sum = 0;
-  for (const auto& files : files_) sum += files.file_bytes();
+  for (const auto& cut : cuts_) sum += static_cast<const StagedCut&>(*cut).files.file_bytes();
   return sum;
 }
 

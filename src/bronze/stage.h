@@ -16,13 +16,6 @@
 
 namespace headpond::bronze {
 
-class StagedCut final : public Writer::Cut {
- public:
-  StagedCut(std::optional<Staged> taken, DataFiles written) : staged(std::move(taken)), files(std::move(written)) {}
-  std::optional<Staged> staged;
-  DataFiles files;
-};
-
 // What all Stages of a Writer share; outlives them.
 struct StageWorld {
   const TableSpec& spec;
@@ -31,6 +24,21 @@ struct StageWorld {
   const delta::Table& table;
   int tenant_column = -1;   // index in TableSpec::declared, or -1
   std::atomic<bool>& dead;  // the Writer is to be discarded
+};
+
+class StagedCut final : public Writer::Cut {
+ public:
+  StagedCut(std::optional<Staged> taken, DataFiles written, const StageWorld& world)
+      : staged(std::move(taken)), files(std::move(written)), world_(world) {}
+  base::Result<void> close() override;
+
+  std::optional<Staged> staged;
+  DataFiles files;
+
+ private:
+  base::Result<void> close_files();
+  StageWorld world_;
+  bool closed_ = false;
 };
 
 class TableStage final : public Writer::Stage {
@@ -58,15 +66,14 @@ class WholeCut {
   explicit WholeCut(std::vector<std::unique_ptr<Writer::Cut>> cuts);
 
   const Staged* staged() const { return staged_ ? &*staged_ : nullptr; }  // null: a heartbeat
-  // Writes footers, then makes the files visible.
-  base::Result<void> make_visible(env::Failpoints& failpoints);
-  // One add per file, in rising day of arrival; `version` is the one they are committed as. Requires make_visible().
+  base::Result<void> close();
+  // One add per file, in rising day of arrival; `version` is the one they are committed as. Requires close().
   std::vector<delta::AddFile> adds(base::Version version) const;
   std::int64_t file_bytes() const;
 
  private:
+  std::vector<std::unique_ptr<Writer::Cut>> cuts_;
   std::optional<Staged> staged_;
-  std::vector<DataFiles> files_;
 };
 
 }  // namespace headpond::bronze

@@ -186,7 +186,7 @@ base::Result<CommitResult> TableWriter::publish(std::vector<std::unique_ptr<Cut>
   const auto begin = world_.clock.monotonic();
   // Most of what others did since the last commit is read before the files go out, so that little is left to read before the log entry.
   if (options_.shared) TRY_VOID(or_dead(follow()));
-  TRY_VOID(or_dead(cut.make_visible(world_.failpoints)));
+  TRY_VOID(or_dead(cut.close()));
   const auto visible = world_.clock.monotonic();
   TRY(auto result, or_dead(put(cut, request)));
   result.files_ms = (visible - begin).to_seconds() * 1000;

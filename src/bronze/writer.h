@@ -80,10 +80,13 @@ class Writer {
   virtual const TableClock& table_clock() const = 0;
   virtual base::Version version() const = 0;
 
-  // What was staged since the last cut, taken out of its Stage.
+  // What was staged since the last cut, taken out of its Stage. Lives no longer than the Writer.
   class Cut {
    public:
     virtual ~Cut() = default;
+    // Writes what is left of its files and makes them visible; publish() does it for a Cut that is not closed. Threads: any one; Cuts of
+    // one commit in parallel. Errors: kRetry: discard the Writer.
+    virtual base::Result<void> close() = 0;
   };
   // One lane's rows of the next commit. Lives as long as the Writer.
   class Stage {

@@ -45,6 +45,7 @@ Committer::Committer(std::unique_ptr<bronze::Writer> writer, const std::vector<c
   for (std::size_t i = 0; i < lanes; ++i) {
     lanes_[i].stage = &writer_->stage(i);
     for (std::size_t k = 0; k < kBatches; ++k) lanes_[i].free.emplace_back(declared);
+    if (lanes > 1) lanes_[i].closer = open_worker(workers, "ingest-close");
     lanes_[i].encoder = open_worker(workers, "ingest-encode");
   }
 }
@@ -101,29 +102,47 @@ void Committer::commit(bronze::CommitRequest request) {
   for (std::size_t i = 0; i < lanes_.size(); ++i) lanes_[i].encoder->post([this, i, commit] { cut(i, commit); });
 }
 
-// The last lane's cut completes the commit.
 void Committer::cut(std::size_t index, const std::shared_ptr<UnderWay>& commit) {
   auto& lane = lanes_[index];
   commit->cuts[index] = lane.stage->cut();
   {
     const std::lock_guard lock(mutex_);
     for (const auto& [tick, rows] : std::exchange(lane.produced, {})) commit->produced[tick] += rows;
-    if (--commit->cuts_to_come > 0) return;
+    commit->encoded = clock_.monotonic();
   }
-  publisher_->post([this, commit, encoded = clock_.monotonic()] { publish(*commit, encoded); });
+  if (lane.closer == nullptr) return hand_over(commit);
+  lane.closer->post([this, index, commit] {
+    const auto closed = failure() ? base::Result<void>() : commit->cuts[index]->close();
+    if (!closed) {
+      const std::lock_guard lock(mutex_);
+      if (!failure_) failure_ = closed.error();
+    }
+    hand_over(commit);
+  });
 }
 
-void Committer::publish(UnderWay& commit, base::Duration encoded) {
+// The last lane's cut completes the commit.
+void Committer::hand_over(const std::shared_ptr<UnderWay>& commit) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (--commit->cuts_to_come > 0) return;
+  }
+  publisher_->post([this, commit] { publish(*commit); });
+}
+
+void Committer::publish(UnderWay& commit) {
   if (auto error = failure()) return finish(std::unexpected(std::move(*error)));
+  const auto closed = clock_.monotonic();
   auto published = writer_->publish(std::move(commit.cuts), commit.request);
   if (!published) return finish(std::unexpected(std::move(published.error())));
+  published->files_ms += (closed - commit.encoded).to_seconds() * 1000;
   Produced produced;
   for (const auto& [tick, rows] : commit.produced) produced.emplace_back(micros_of(tick), rows);
   finish(Done{.result = *published,
               .table = writer_->table_clock(),
               .committed = true,
               .ms = (clock_.monotonic() - commit.begun).to_seconds() * 1000,
-              .encode_ms = (encoded - commit.begun).to_seconds() * 1000,
+              .encode_ms = (commit.encoded - commit.begun).to_seconds() * 1000,
               .produced = std::move(produced)});
 }
 

@@ -5,8 +5,8 @@
 //   …append() more: it belongs to the next commit…
 //   if (auto done = committer.take()) …   // … and here is how that went
 //
-// Each lane's rows are encoded by a worker of its own, files and log entry go out by another: a slow store delays its commit, not the
-// reading of the topic. A commit's cut travels through each lane's queue, so that it holds exactly what was appended before it.
+// Each lane's rows are encoded by a worker of its own, its files and the log entry go out by others: a slow store delays its commit, not
+// the reading of the topic. A commit's cut travels through each lane's queue, so that it holds exactly what was appended before it.
 // Bounded: append() waits while kBatches batches of its lane are waiting to be encoded; one commit at a time is under way.
 //
 // Threads: one at a time (beside its own workers), but append() and declare_gap() of a lane from its own.
@@ -77,6 +77,7 @@ class Committer {
     bronze::Writer::Stage* stage = nullptr;
     std::vector<columns::Batch> free;      // with mutex_
     Ticks produced;                        // the encoder's: since the last cut
+    std::unique_ptr<env::Worker> closer;   // of its files, beside the other lanes'; none of a single lane
     std::unique_ptr<env::Worker> encoder;  // last: its tasks use the above
   };
   struct UnderWay {
@@ -84,11 +85,12 @@ class Committer {
     std::vector<std::unique_ptr<bronze::Writer::Cut>> cuts;  // by lane
     std::size_t cuts_to_come = 0;                            // this and all below with mutex_, until the last cut
     Ticks produced;
-    base::Duration begun;
+    base::Duration begun, encoded;
   };
   void encode(Lane& lane, columns::Batch batch);
   void cut(std::size_t lane, const std::shared_ptr<UnderWay>& commit);
-  void publish(UnderWay& commit, base::Duration encoded);
+  void hand_over(const std::shared_ptr<UnderWay>& commit);
+  void publish(UnderWay& commit);
   std::optional<base::Error> failure() const;
   void finish(base::Result<Done> outcome);
 

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <deque>
 #include <future>
+#include <latch>
 #include <thread>
 
 #include "env/fake.h"
@@ -29,7 +30,10 @@ class FakeWriter final : public bronze::Writer {
     std::atomic<bool> append_fails = false, publish_fails = false;
     std::atomic<std::int64_t> appended = 0, follows = 0;
     std::atomic<base::ErrorKind> follow_fails = base::ErrorKind::kConflict;  // stands for none
-    std::promise<void> begin;                                                // of encoding a row at offset kHeldOffset
+    std::atomic<int> closing = 0;
+    std::atomic<bool> close_together = false, close_fails = false;
+    std::latch both_closing{2};
+    std::promise<void> begin;  // of encoding a row at offset kHeldOffset
     std::shared_future<void> begun = begin.get_future().share();
   };
   static constexpr std::int64_t kHeldOffset = 777;
@@ -56,6 +60,14 @@ class FakeWriter final : public bronze::Writer {
 
  private:
   struct Rows final : Cut {
+    explicit Rows(Notes& all) : notes(all) {}
+    base::Result<void> close() override {
+      ++notes.closing;
+      if (notes.close_together) notes.both_closing.arrive_and_wait();
+      if (notes.close_fails) return base::fail(base::ErrorKind::kRetry, "the bucket is gone");
+      return {};
+    }
+    Notes& notes;
     std::int64_t rows = 0;
   };
   class FakeStage final : public Stage {
@@ -74,7 +86,7 @@ class FakeWriter final : public bronze::Writer {
       note("gap " + std::to_string(first.value()));
     }
     std::unique_ptr<Cut> cut() override {
-      auto cut = std::make_unique<Rows>();
+      auto cut = std::make_unique<Rows>(notes_);
       cut->rows = std::exchange(rows_, 0);
       note("cut");
       return cut;
@@ -180,6 +192,25 @@ TEST_F(CommitterTest, ACommitHasOfEachLaneWhatWasAppendedBeforeIt) {
   const auto second = c->wait();
   ASSERT_TRUE(second);
   EXPECT_EQ(second->result.rows, 2);
+}
+
+TEST_F(CommitterTest, FilesOfLanesAreClosedSideBySide) {
+  notes_.release.set_value();
+  notes_.close_together = true;  // none returns before the other is at it
+  auto c = committer(env::thread_worker, 2);
+  c->commit({});
+  ASSERT_TRUE(c->wait());
+  EXPECT_EQ(notes_.closing, 2);
+}
+
+TEST_F(CommitterTest, AFileThatCannotBeClosedFailsTheCommit) {
+  notes_.release.set_value();
+  notes_.close_fails = true;
+  auto c = committer(env::thread_worker, 2);
+  c->commit({});
+  const auto done = c->wait();
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().message, "the bucket is gone");
 }
 
 TEST_F(CommitterTest, AFailedCommitIsToldAndNothingGoesInAfterIt) {

@@ -35,8 +35,8 @@ struct World {
   env::Clock& clock;
   env::Random& random;
   env::Failpoints& failpoints;
-  // One is taken for publishing, one for each lane's encoding, one for each lane's reading but the first's; empty: everything happens
-  // inside step().
+  // One is taken for publishing, one for each lane's encoding; with several lanes also one for each lane's files, and for its reading but
+  // the first's. Empty: everything happens inside step().
   env::Workers workers = {};
 };
 
