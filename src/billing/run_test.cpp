@@ -5,6 +5,7 @@
 #include "billing/certificate.h"
 #include "billing/sha256.h"
 #include "billing/test_world.h"
+#include "bronze/log_upkeep.h"
 #include "env/fake_remote.h"
 #include "lease/lease.h"
 
@@ -102,6 +103,32 @@ TEST(RunDay, ARebuiltBranchComesOutByteForByte) {
       EXPECT_EQ(lake.read(path), bytes) << path;
     }
   }
+}
+
+// Its log is folded into the ledger in blocks of two versions, and cleaned.
+TEST(RunDay, ADayBilledFromTheLedgerComesOutByteForByte) {
+  TestLake lake;
+  lake.fill_two_days();
+  ASSERT_TRUE(run_day(lake.settings, lake.world(), day("2026-11-24"), false));
+  const auto before = lake.branch_objects();
+  std::filesystem::remove_all(lake.directory / "lake" / "billing");
+  const auto kept = bronze::keep_log(
+      *lake.local, "bronze/logs",
+      {.scratch = (lake.directory / "scratch").string(), .log_retention = {}, .checkpoint_now = true, .block_versions_max = 2},
+      {lake.clock, lake.failpoints});
+  ASSERT_TRUE(kept) << kept.error().message;
+  ASSERT_GT(kept->entries_deleted, 3);
+  ASSERT_GT(kept->blocks_written, 2);
+  const auto billed = run_day(lake.settings, lake.world(), day("2026-11-24"), false);
+  ASSERT_TRUE(billed) << billed.error().message;
+  for (const auto& [path, bytes] : before) {
+    if (!in_log(path)) {
+      EXPECT_EQ(lake.read(path), bytes) << path;
+    }
+  }
+  const auto verified = verify_day(lake.settings, lake.world(), day("2026-11-24"), true);
+  ASSERT_TRUE(verified) << verified.error().message;
+  for (const auto& finding : verified->findings) ADD_FAILURE() << finding.what << ": " << finding.where;
 }
 
 TEST(RunDay, RefusesADayThatIsNotClosedByNameOfThePartition) {
