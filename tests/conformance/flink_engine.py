@@ -30,6 +30,14 @@ def job_document(work, lake, full, cluster):
     return path
 
 
+def outbox(lake):
+    """The rules' transitions in the branch's outbox, and how many of them are to be sent."""
+    transitions = []
+    for path in sorted((pathlib.Path(lake) / "pages" / recorded.PAGER / "_outbox").glob("*.json")):
+        transitions += [t for t in json.loads(path.read_text())["transitions"] if not t["rule"].startswith("headpond/")]
+    return transitions, sum(bool(t["send"]) for t in transitions)
+
+
 def answers(work, lake, facts, full):
     tool("flink", "build", seconds=540)
     s3 = S3(work / "s3")
@@ -51,11 +59,7 @@ def answers(work, lake, facts, full):
             print(f"flink: at {cursor(served, recorded.PAGER)}; {cluster.why(job)}", file=sys.stderr)
             raise
         cluster.cancel(job)
-        transitions = []
-        for path in sorted((served / "pages" / recorded.PAGER / "_outbox").glob("*.json")):
-            transitions += [t for t in json.loads(path.read_text())["transitions"] if not t["rule"].startswith("headpond/")]
-        sent = sum(bool(t["send"]) for t in transitions)
-        return {"pager": dumps.settled(work / "answers", transitions, sent)}
+        return {"pager": dumps.settled(work / "answers", *outbox(served))}
     finally:
         if cluster:
             cluster.stop()
