@@ -75,6 +75,11 @@ struct KeptTable {
     std::int64_t covered = 0;
     for (const auto& [id, totals] : report->partitions) covered += totals.rows + totals.gaps;
     EXPECT_EQ(covered, std::int64_t{kPartitions} * kRecords);
+    const delta::Table table(store, kRoot);
+    const auto named = delta::last_checkpoint(table);
+    ASSERT_TRUE(named) << named.error().message;
+    if (!*named) return;
+    EXPECT_TRUE(read_log_checkpoint(table, (*named)->version)) << "`_last_checkpoint` names one without facts";
   }
 
   TestWorld world_;
@@ -351,11 +356,12 @@ TEST_F(LogUpkeepTest, AfterACrashAtAnyCallTheNextRunGoesOn) {
   const auto plain = kept();
   const auto calls = world_.store.mutations() - from;
   ASSERT_GT(calls, 20);
-  // HEADPOND_TEST_ALL: each call meets each fault; without it every second call one of them.
+  // HEADPOND_TEST_ALL: each call meets each fault; without it those of the checkpoint do, and of the others every second one meets one.
   const std::int64_t stride = std::getenv("HEADPOND_TEST_ALL") != nullptr ? 1 : 6;
   std::int64_t shift = 0;
   for (const auto fault : {env::Fault::kRefuse, env::Fault::kLostReply, env::Fault::kDieAfter}) {
-    for (std::int64_t k = 1 + shift; k <= calls; k += stride) {
+    for (std::int64_t k = 1; k <= calls; ++k) {
+      if (k > 3 && k % stride != shift) continue;
       SCOPED_TRACE("fault " + std::to_string(static_cast<int>(fault)) + " at call " + std::to_string(k));
       KeptTable test;
       prepare(test);
