@@ -108,7 +108,8 @@ void measure_ingest_axes(std::int64_t events, Report& report) {
                                                   {"partitions_16", {"bench-16", 16, 0, events}},
                                                   {"partitions_1000", {"bench-1000", 1000, 0, events}},
                                                   {"batch_10", {"bench-batch-10", kPartitions, 10, events}},
-                                                  {"batch_500", {"bench-batch-500", kPartitions, 500, events}}}) {
+                                                  {"batch_500", {"bench-batch-500", kPartitions, 500, events}},
+                                                  {"headers_2", {"bench-headers-2", kPartitions, 0, events, 2}}}) {
     const TemporaryDirectory directory;
     fill(broker.client(), topic, true, *clock);
     measure(axis, topic, directory.path());

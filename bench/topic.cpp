@@ -24,6 +24,28 @@ const char* word_of(generate::Encoding encoding) {
   return "json";
 }
 
+// Gives each record its first `count` of these.
+class WithHeaders final : public kafka::Producer {
+ public:
+  WithHeaders(std::unique_ptr<kafka::Producer> inner, int count) : inner_(std::move(inner)), count_(static_cast<std::size_t>(count)) {}
+
+  base::Result<std::size_t> produce(std::span<const kafka::Message> messages) override {
+    static constexpr kafka::MessageHeader kHeaders[] = {{"traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"},
+                                                        {"content-type", "application/json"}};
+    messages_.assign(messages.begin(), messages.end());
+    for (auto& message : messages_) message.headers = std::span(kHeaders).first(count_);
+    return inner_->produce(messages_);
+  }
+  base::Result<void> wait(base::Duration timeout) override { return inner_->wait(timeout); }
+  base::Result<void> flush(base::Duration timeout) override { return inner_->flush(timeout); }
+  std::int64_t delivered() const override { return inner_->delivered(); }
+
+ private:
+  std::unique_ptr<kafka::Producer> inner_;
+  std::size_t count_;
+  std::vector<kafka::Message> messages_;
+};
+
 void audit(const kafka::ClientOptions& client, const Topic& topic, const std::string& location) {
   const TemporaryDirectory directory;
   const auto file = directory.path() + "/bench.yaml", log = directory.path() + "/audit.log";
@@ -49,12 +71,12 @@ std::int64_t fill(const kafka::ClientOptions& client, const Topic& topic, bool c
   if (create) need(kafka::create_topic(client, topic.name, topic.partitions, {}));
   auto producing = client;
   if (topic.batch > 0) producing.librdkafka_options["batch.num.messages"] = std::to_string(topic.batch);
-  const auto producer = need(kafka::open_producer(producing, topic.name, "lz4"));
+  WithHeaders producer(need(kafka::open_producer(producing, topic.name, "lz4")), topic.headers);
   const auto now = clock.now();
   auto options = options_for(topic.events, now - base::Duration(topic.events * 1'000'000 / 580'000), now);
   options.partitions = topic.partitions;
   options.encoding = topic.encoding;
-  return need(generate::run(options, *producer, clock, [](const generate::Progress&) { return true; })).delivered;
+  return need(generate::run(options, producer, clock, [](const generate::Progress&) { return true; })).delivered;
 }
 
 double consume_cost(const kafka::ClientOptions& client, const Topic& topic, std::int64_t records) {

@@ -15,6 +15,7 @@ struct Topic {
   int partitions = kPartitions;
   int batch = 0;  // records the producer sends at once; 0: as large as `headpond generate` makes them
   std::int64_t events = 0;
+  int headers = 0;                                          // a record
   generate::Encoding encoding = generate::Encoding::kJson;  // OTLP: messages of 500 log records, which are the events
 };
 

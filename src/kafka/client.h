@@ -34,11 +34,16 @@ base::Result<std::unique_ptr<Source>> open_source(const ClientOptions& options, 
 // A membership in `group`, over a client of its own that fetches nothing. Does not wait for the broker. Errors: as open_source().
 base::Result<std::unique_ptr<Group>> open_group(const ClientOptions& options, const std::string& topic, const std::string& group);
 
+struct MessageHeader {
+  const char* name;
+  std::string_view value;
+};
 struct Message {
   std::string_view payload;
   std::string_view key;           // data() == nullptr: none
   std::int64_t timestamp_ms = 0;  // 0: now
   std::int32_t partition = 0;
+  std::span<const MessageHeader> headers = {};
 };
 
 // Threads: one at a time.

@@ -23,6 +23,7 @@ struct Seen {
     std::int64_t offset, timestamp_us;
     std::string payload;
     bool has_key;
+    std::string headers = {};
   };
   std::vector<Row> rows;
   std::vector<PartitionEvent> events;
@@ -32,7 +33,8 @@ struct Seen {
     return {this,
             [](void* context, const Record& r) {
               auto& seen = *static_cast<Seen*>(context);
-              seen.rows.push_back({r.partition, r.offset, r.timestamp_us, std::string(r.payload), r.key.data() != nullptr});
+              seen.rows.push_back(
+                  {r.partition, r.offset, r.timestamp_us, std::string(r.payload), r.key.data() != nullptr, std::string(r.headers)});
               return seen.rows.size() < seen.limit;
             },
             [](void* context, const PartitionEvent& e) { static_cast<Seen*>(context)->events.push_back(e); }};
@@ -94,6 +96,27 @@ TEST_F(MockKafka, HandsOverEachRecordOnceInOrderAndTellsTheEnd) {
     EXPECT_FALSE(row.has_key);
   }
   for (const auto& event : seen.events) EXPECT_EQ(event.offset.value(), 50);
+}
+
+TEST_F(MockKafka, AProducersHeadersArrive) {
+  auto producer = open_producer(options_, "logs", "lz4");
+  ASSERT_TRUE(producer) << producer.error().message;
+  const MessageHeader headers[] = {{"type", "json"}, {"empty", ""}};
+  const Message messages[] = {{.payload = "{}", .key = "k", .timestamp_ms = 1, .partition = 0, .headers = headers},
+                              {.payload = "{}", .key = {}, .timestamp_ms = 2, .partition = 0}};
+  ASSERT_EQ((*producer)->produce(messages).value_or(0), 2u);
+  ASSERT_TRUE((*producer)->flush(base::Duration::seconds(20)));
+  auto source = open_source(options_, "logs", "g");
+  ASSERT_TRUE(source) << source.error().message;
+  ASSERT_TRUE((*source)->assign({{base::PartitionId(0), base::Offset(0)}}));
+  Seen seen;
+  ASSERT_TRUE(until(**source, seen, [&] { return seen.rows.size() >= 2; }));
+  std::string expected;
+  headers_json(std::vector<HeaderView>{{"type", "json"}, {"empty", ""}}, expected);
+  EXPECT_EQ(seen.rows[0].headers, expected);
+  EXPECT_TRUE(seen.rows[0].has_key);
+  EXPECT_EQ(seen.rows[1].headers, "");
+  EXPECT_FALSE(seen.rows[1].has_key);
 }
 
 TEST_F(MockKafka, StopsWhenTheHandlerSaysSoAndGoesOnWithTheNext) {

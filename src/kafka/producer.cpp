@@ -1,3 +1,5 @@
+#include <vector>
+
 #include "kafka/handles.h"
 
 namespace headpond::kafka {
@@ -14,7 +16,7 @@ class RdProducer final : public Producer {
 
   base::Result<std::size_t> produce(std::span<const Message> messages) override {
     std::size_t taken = 0;
-    rd_kafka_vu_t arguments[6] = {};
+    std::vector<rd_kafka_vu_t> arguments(6);
     arguments[0].vtype = RD_KAFKA_VTYPE_RKT;
     arguments[0].u.rkt = topic_;
     arguments[1].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
@@ -22,15 +24,18 @@ class RdProducer final : public Producer {
     arguments[2].vtype = RD_KAFKA_VTYPE_PARTITION;
     arguments[3].vtype = RD_KAFKA_VTYPE_TIMESTAMP;
     arguments[4].vtype = RD_KAFKA_VTYPE_VALUE;
-    arguments[5].vtype = RD_KAFKA_VTYPE_KEY;
     for (const auto& message : messages) {
       arguments[2].u.i32 = message.partition;
       arguments[3].u.i64 = message.timestamp_ms;
       arguments[4].u.mem.ptr = const_cast<char*>(message.payload.data());
       arguments[4].u.mem.size = message.payload.size();
+      arguments.resize(6);
+      arguments[5].vtype = RD_KAFKA_VTYPE_KEY;
       arguments[5].u.mem.ptr = const_cast<char*>(message.key.data());
       arguments[5].u.mem.size = message.key.size();
-      const KafkaError error(rd_kafka_produceva(client_.get(), arguments, message.key.data() == nullptr ? 5 : 6));
+      arguments.resize(message.key.data() == nullptr ? 5 : 6);
+      for (const auto& header : message.headers) put_header(arguments, header);
+      const KafkaError error(rd_kafka_produceva(client_.get(), arguments.data(), arguments.size()));
       if (error) {
         const auto code = rd_kafka_error_code(error.get());
         if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL) break;
@@ -61,6 +66,13 @@ class RdProducer final : public Producer {
   std::int64_t delivered() const override { return queued_ - rd_kafka_outq_len(client_.get()) - client_.callbacks->undelivered; }
 
  private:
+  static void put_header(std::vector<rd_kafka_vu_t>& arguments, const MessageHeader& header) {
+    auto& argument = arguments.emplace_back();
+    argument.vtype = RD_KAFKA_VTYPE_HEADER;
+    argument.u.header.name = header.name;
+    argument.u.header.val = header.value.data();
+    argument.u.header.size = static_cast<ssize_t>(header.value.size());
+  }
   base::Result<void> failed() const {
     const auto& seen = *client_.callbacks;
     if (seen.undelivered == 0) return {};
