@@ -21,7 +21,7 @@ TOPOLOGY = """\
 version: 1
 name: lanes
 source:
-  kafka: {brokers: "%(brokers)s", topic: logs, encoding: json, start: earliest, lanes: %(lanes)d}
+  kafka: {brokers: "%(brokers)s", topic: logs, encoding: json, start: earliest%(lanes)s}
 consumers:
   - {name: ops, tier: 2, freshness: 5m}
 bronze: {location: %(place)s, commit_interval: 1s}
@@ -42,7 +42,7 @@ def ingest(topology):
 def measure(options, directory):
     found = {lanes: [] for lanes in options.lanes}
     with harness.Kafka(directory / "kafka") as kafka:
-        write = lambda lanes, place: (directory / "topology.yaml").write_text(TOPOLOGY % {"brokers": kafka.bootstrap, "lanes": lanes, "place": place})
+        write = lambda lanes, place: (directory / "topology.yaml").write_text(TOPOLOGY % {"brokers": kafka.bootstrap, "lanes": f", lanes: {lanes}" if lanes > 1 else "", "place": place})
         write(1, "lake")
         topology = directory / "topology.yaml"
         made = harness.headpond("generate", "-f", topology, "-n", options.events, "--partitions", PARTITIONS, timeout=900)
