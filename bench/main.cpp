@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "branches.h"
-#include "env/real.h"
+#include "env/allocator.h"
 #include "ingest.h"
 #include "report.h"
 

@@ -2,7 +2,7 @@
 #include <CLI/CLI.hpp>
 
 #include "app/commands.h"
-#include "env/real.h"
+#include "env/allocator.h"
 
 namespace {
 

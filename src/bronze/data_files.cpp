@@ -22,7 +22,8 @@ base::Result<DataFiles::File*> DataFiles::file_of(std::int64_t day) {
   file.path = "ingest_date=" + day_text(day) + "/" + delta::make_uuid(a, world_.random.next()) + ".parquet";
   TRY(auto stream, world_.store.open_write(table_.path(file.path)));
   const ParquetOptions options{options_.row_group_rows_max, options_.row_group_bytes_max, options_.zstd_level};
-  file.writer = ParquetWriter::create(declared_, options, std::move(stream));
+  if (!scratch_) scratch_ = ParquetWriter::scratch(options_.zstd_level);
+  file.writer = ParquetWriter::create(declared_, options, std::move(stream), scratch_);
   return &files_.emplace(day, std::move(file)).first->second;
 }
 
@@ -76,6 +77,12 @@ std::vector<delta::AddFile> DataFiles::adds(base::Version version) const {
     out.push_back(std::move(add));
   }
   return out;
+}
+
+std::size_t DataFiles::memory() const {
+  std::size_t sum = scratch_ ? ParquetWriter::memory_of(*scratch_) : 0;
+  for (const auto& [day, file] : files_) sum += file.writer->memory();
+  return sum;
 }
 
 std::int64_t DataFiles::file_bytes() const {

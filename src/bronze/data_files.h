@@ -29,6 +29,8 @@ class DataFiles {
   // One add per file, in rising arrival; `version` is the one they are committed as. Requires close().
   std::vector<delta::AddFile> adds(base::Version version) const;
   std::int64_t file_bytes() const;
+  // Bytes all of it takes.
+  std::size_t memory() const;
 
  private:
   struct File {
@@ -42,7 +44,8 @@ class DataFiles {
   const std::vector<columns::ColumnSpec>& declared_;
   const WriterOptions& options_;
   WriterWorld world_;
-  std::map<std::int64_t, File> files_;  // by day since the epoch
+  std::map<std::int64_t, File> files_;    // by day since the epoch
+  std::shared_ptr<PageScratch> scratch_;  // of all files
   std::int64_t modification_ms_ = 0;
 };
 

@@ -147,14 +147,14 @@ std::unique_ptr<PageColumn> declared_column(const std::string& name, ParquetAnno
 
 // Held as 64 bits in the batch, as 32 in the file.
 std::unique_ptr<PageColumn> declared_int32(const std::string& name, std::size_t index) {
-  return std::make_unique<ValueColumn<std::int32_t>>(field_of<std::int32_t>(name, kPlainType, true), true,
-                                                     [index, narrow = std::vector<std::int32_t>(Batch::kRowsMax)](
-                                                         const Batch& batch, std::size_t first, std::size_t count, PageScratch&) mutable {
-                                                       const auto& column = batch.declared[index];
-                                                       for (std::size_t i = 0; i < count; ++i)
-                                                         narrow[i] = static_cast<std::int32_t>(column.ints[first + i]);
-                                                       return Cells<std::int32_t>{narrow.data(), column.valid.data() + first};
-                                                     });
+  return std::make_unique<ValueColumn<std::int32_t>>(
+      field_of<std::int32_t>(name, kPlainType, true), true,
+      [index, narrow = std::vector<std::int32_t>()](const Batch& batch, std::size_t first, std::size_t count, PageScratch&) mutable {
+        const auto& column = batch.declared[index];
+        if (narrow.size() < count) narrow.resize(count);
+        for (std::size_t i = 0; i < count; ++i) narrow[i] = static_cast<std::int32_t>(column.ints[first + i]);
+        return Cells<std::int32_t>{narrow.data(), column.valid.data() + first};
+      });
 }
 
 std::unique_ptr<PageColumn> declared(const columns::ColumnSpec& spec, std::size_t index) {

@@ -16,7 +16,7 @@
 
 namespace headpond::bronze {
 
-// Shared by the columns of a file; only one page is being made at a time.
+// Shared by the columns of files that are written at the same time; only one page is being made at a time.
 struct PageScratch {
   explicit PageScratch(int zstd_level) : compressor(zstd_level), indices(columns::Batch::kRowsMax), valid(columns::Batch::kRowsMax) {}
   PageCompressor compressor;
@@ -35,6 +35,8 @@ class PageColumn {
   virtual void append(const columns::Batch& batch, std::size_t first, std::size_t count, PageScratch& scratch) = 0;
   // Bytes the row group would have by now, dictionaries uncompressed.
   virtual std::size_t bytes() const { return pages_.bytes(); }
+  // Bytes it takes, those kept for the next row group too.
+  virtual std::size_t memory() const { return pages_.memory(); }
   // Writes the chunk and starts the next row group.
   virtual base::Result<ParquetChunk> close(env::WriteStream& out, std::int64_t offset, PageScratch& scratch) = 0;
 

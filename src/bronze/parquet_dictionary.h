@@ -34,6 +34,7 @@ class DictionaryIndex {
     }
   }
 
+  std::size_t memory() const { return slots_.capacity() * sizeof(Slot) + hashes_.capacity() * sizeof(hashes_[0]); }
   void clear() {
     if (hashes_.empty()) return;
     hashes_.clear();
@@ -103,6 +104,7 @@ class StringDictionary {
     return whole.substr(4, length);
   }
   std::string_view page() const { return page_.view(); }
+  std::size_t memory() const { return index_.memory() + starts_.capacity() * sizeof(starts_[0]) + page_.capacity(); }
 
   // Forgets the entries from `size` on; no further find_or_add() before clear().
   void truncate(std::uint32_t size) {
@@ -142,6 +144,7 @@ class NumberDictionary {
   std::uint32_t size() const { return static_cast<std::uint32_t>(values_.size()); }
   T operator[](std::uint32_t i) const { return values_[i]; }
   std::string_view page() const { return {reinterpret_cast<const char*>(values_.data()), values_.size() * sizeof(T)}; }
+  std::size_t memory() const { return index_.memory() + values_.capacity() * sizeof(T); }
 
   void truncate(std::uint32_t size) {
     if (size < values_.size()) values_.resize(size);

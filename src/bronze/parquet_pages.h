@@ -20,6 +20,7 @@ class PageCompressor {
   explicit PageCompressor(int level);
   // Appends one frame. Returns its size.
   std::size_t compress(std::string_view body, ParquetBuffer& out);
+  std::size_t memory() const { return ZSTD_sizeof_CCtx(context_.get()); }
 
  private:
   struct Free {
@@ -36,6 +37,7 @@ class ChunkPages {
   void set_dictionary(PageCompressor& compressor, std::string_view body, std::size_t values);
 
   std::size_t bytes() const { return pages_.size() + dictionary_.size(); }
+  std::size_t memory() const { return pages_.capacity() + dictionary_.capacity(); }
 
   // Appends dictionary and pages to `out`, describes them as a chunk that begins at `offset`, and is empty again.
   base::Result<ParquetChunk> write(env::WriteStream& out, std::int64_t offset);

@@ -110,6 +110,7 @@ class ValueColumn final : public PageColumn {
   }
 
   std::size_t bytes() const override { return pages_.bytes() + dictionary_.page().size(); }
+  std::size_t memory() const override { return pages_.memory() + dictionary_.memory() + dense_.capacity() * sizeof(T); }
 
   base::Result<ParquetChunk> close(env::WriteStream& out, std::int64_t offset, PageScratch& scratch) override {
     if (dictionary_.size() > 0) {
@@ -136,7 +137,7 @@ class ValueColumn final : public PageColumn {
                                         NumberDictionary<std::conditional_t<std::same_as<T, std::string_view>, int, T>>>;
 
   const T* compact(const Cells<T>& cells, std::size_t count) {
-    dense_.resize(columns::Batch::kRowsMax);
+    if (dense_.size() < count) dense_.resize(count);
     std::size_t n = 0;
     for (std::size_t i = 0; i < count; ++i) {
       dense_[n] = cells.values[i];

@@ -8,11 +8,18 @@ namespace headpond::bronze {
 namespace {
 
 constexpr std::string_view kMagic = "PAR1";
+constexpr std::size_t kColumnItself = 4 << 10;  // bytes
+constexpr std::int64_t kPartBytes = 8 << 20;
 
 class StreamingWriter final : public ParquetWriter {
  public:
-  StreamingWriter(const std::vector<columns::ColumnSpec>& declared, const ParquetOptions& options, std::unique_ptr<env::WriteStream> stream)
-      : options_(options), stream_(std::move(stream)), scratch_(options.zstd_level), columns_(bronze_columns(declared)) {}
+  StreamingWriter(const std::vector<columns::ColumnSpec>& declared, const ParquetOptions& options, std::unique_ptr<env::WriteStream> stream,
+                  std::shared_ptr<PageScratch> scratch)
+      : options_(options),
+        stream_(std::move(stream)),
+        shared_(std::move(scratch)),
+        scratch_(*shared_),
+        columns_(bronze_columns(declared)) {}
 
   base::Result<void> append(const columns::Batch& batch, std::size_t first, std::size_t count) override {
     HP_ASSERT(!finished_ && first + count <= batch.rows());
@@ -50,6 +57,13 @@ class StreamingWriter final : public ParquetWriter {
   std::int64_t rows() const override { return totals_.rows; }
   std::int64_t sent() const override { return stream_->sent(); }
 
+  std::size_t memory() const override {
+    // An upload has one part that fills and some on their way (env/remote_store.cpp).
+    auto sum = static_cast<std::size_t>(std::min(offset_, kPartBytes) + std::min(stream_->sent(), 4 * kPartBytes));
+    for (const auto& column : columns_) sum += kColumnItself + column->memory();
+    return sum;
+  }
+
  private:
   base::Result<void> put(std::string_view bytes) {
     offset_ += static_cast<std::int64_t>(bytes.size());
@@ -73,7 +87,8 @@ class StreamingWriter final : public ParquetWriter {
 
   ParquetOptions options_;
   std::unique_ptr<env::WriteStream> stream_;
-  PageScratch scratch_;
+  std::shared_ptr<PageScratch> shared_;
+  PageScratch& scratch_;
   std::vector<std::unique_ptr<PageColumn>> columns_;
   std::vector<ParquetRowGroup> row_groups_;
   std::int64_t group_rows_ = 0, offset_ = 0;
@@ -84,8 +99,17 @@ class StreamingWriter final : public ParquetWriter {
 }  // namespace
 
 std::unique_ptr<ParquetWriter> ParquetWriter::create(const std::vector<columns::ColumnSpec>& declared, const ParquetOptions& options,
-                                                     std::unique_ptr<env::WriteStream> stream) {
-  return std::make_unique<StreamingWriter>(declared, options, std::move(stream));
+                                                     std::unique_ptr<env::WriteStream> stream, std::shared_ptr<PageScratch> shared) {
+  if (!shared) shared = scratch(options.zstd_level);
+  return std::make_unique<StreamingWriter>(declared, options, std::move(stream), std::move(shared));
+}
+
+std::shared_ptr<PageScratch> ParquetWriter::scratch(int zstd_level) {
+  return std::make_shared<PageScratch>(zstd_level);
+}
+
+std::size_t ParquetWriter::memory_of(const PageScratch& scratch) {
+  return scratch.compressor.memory() + scratch.body.capacity();
 }
 
 }  // namespace headpond::bronze

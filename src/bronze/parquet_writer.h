@@ -29,10 +29,15 @@ struct ParquetTotals {
   std::string delta_stats;  // JSON text for the log
 };
 
+struct PageScratch;
+
 class ParquetWriter {
  public:
   static std::unique_ptr<ParquetWriter> create(const std::vector<columns::ColumnSpec>& declared, const ParquetOptions& options,
-                                               std::unique_ptr<env::WriteStream> stream);
+                                               std::unique_ptr<env::WriteStream> stream, std::shared_ptr<PageScratch> scratch = nullptr);
+  // What pages are made in, for all files that one thread writes; made with the same zstd level.
+  static std::shared_ptr<PageScratch> scratch(int zstd_level);
+  static std::size_t memory_of(const PageScratch& scratch);
   virtual ~ParquetWriter() = default;
 
   // Rows [first, first + count) of `batch` become the next page of each column. The batch is free for reset() afterwards; its
@@ -45,6 +50,8 @@ class ParquetWriter {
   virtual std::int64_t rows() const = 0;
   // As WriteStream::sent().
   virtual std::int64_t sent() const = 0;
+  // Bytes it takes without a shared scratch, those the stream has not passed on included.
+  virtual std::size_t memory() const = 0;
 };
 
 }  // namespace headpond::bronze

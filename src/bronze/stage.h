@@ -50,6 +50,7 @@ class TableStage final : public Writer::Stage {
                    base::Micros arrival) override;
   std::unique_ptr<Writer::Cut> cut() override;
   std::int64_t rows() const override { return staged_ ? staged_->rows() : 0; }
+  std::size_t memory() const override { return files_->memory(); }
 
  private:
   void begin_files() { files_.emplace(world_.table, world_.spec.declared, world_.options, world_.world); }

@@ -101,6 +101,8 @@ class Writer {
     // append() goes on with the next commit's rows at once; this one's are the Cut's.
     virtual std::unique_ptr<Cut> cut() = 0;
     virtual std::int64_t rows() const = 0;
+    // Bytes that what was staged since the last cut takes.
+    virtual std::size_t memory() const = 0;
   };
   // Requires: lane < WriterOptions::lanes. A partition changes its lane only when nothing of it is staged.
   virtual Stage& stage(std::size_t lane = 0) = 0;

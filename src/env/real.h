@@ -40,9 +40,4 @@ std::unique_ptr<Failpoints> failpoints_from_environment();
 // process_cpu_seconds_total, process_open_fds, process_start_time_seconds. Threads: any.
 std::vector<base::MetricFamily> process_metrics();
 
-// How malloc keeps what is freed, for the whole process; once, first thing in main(). Blocks of 8 MiB and more, as records of 10 MB bring
-// them, go back to the system: otherwise they end up between small ones in every thread's heap. Of smaller ones up to 64 MiB a heap stay:
-// otherwise what a fetch gave back is mapped in and zeroed again for the next, page by page, which costs a tenth of ingest.
-void tune_allocator();
-
 }  // namespace headpond::env

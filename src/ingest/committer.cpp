@@ -77,6 +77,7 @@ void Committer::encode(Lane& lane, columns::Batch batch) {
   base::Result<void> appended;
   if (!failure()) appended = lane.stage->append(batch);
   count_produced(batch, lane.produced);
+  lane.memory.store(lane.stage->memory(), std::memory_order_relaxed);
   batch.reset();
   const std::lock_guard lock(mutex_);
   if (!appended && !failure_) failure_ = std::move(appended.error());
@@ -89,6 +90,12 @@ void Committer::declare_gap(const std::string& source, base::PartitionId partiti
   lanes_[lane].encoder->post([=, this] {
     if (!failure()) lanes_[lane].stage->declare_gap(source, partition, first, last, kind, arrival);
   });
+}
+
+std::size_t Committer::staged_memory() const {
+  std::size_t sum = 0;
+  for (const auto& lane : lanes_) sum += lane.memory.load(std::memory_order_relaxed);
+  return sum;
 }
 
 void Committer::commit(bronze::CommitRequest request) {
@@ -105,6 +112,7 @@ void Committer::commit(bronze::CommitRequest request) {
 void Committer::cut(std::size_t index, const std::shared_ptr<UnderWay>& commit) {
   auto& lane = lanes_[index];
   commit->cuts[index] = lane.stage->cut();
+  lane.memory.store(0, std::memory_order_relaxed);
   {
     const std::lock_guard lock(mutex_);
     for (const auto& [tick, rows] : std::exchange(lane.produced, {})) commit->produced[tick] += rows;

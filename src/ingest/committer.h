@@ -12,6 +12,7 @@
 // Threads: one at a time (beside its own workers), but append() and declare_gap() of a lane from its own.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <map>
@@ -66,6 +67,8 @@ class Committer {
   // later; other errors fail the next append() or commit().
   void keep_up();
   bool committing() const { return committing_; }
+  // Bytes that the rows for the next commit take, but for those still to be encoded.
+  std::size_t staged_memory() const;
   // The outcome of commit() or follow(), once. None: still under way, or there is none. Errors: the writer's; discard the object.
   std::optional<base::Result<Done>> take();
   // The same, waiting for it. Requires: one is under way.
@@ -77,6 +80,7 @@ class Committer {
     bronze::Writer::Stage* stage = nullptr;
     std::vector<columns::Batch> free;      // with mutex_
     Ticks produced;                        // the encoder's: since the last cut
+    std::atomic<std::size_t> memory = 0;   // of what is staged
     std::unique_ptr<env::Worker> closer;   // of its files, beside the other lanes'; none of a single lane
     std::unique_ptr<env::Worker> encoder;  // last: its tasks use the above
   };

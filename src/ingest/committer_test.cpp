@@ -74,6 +74,7 @@ class FakeWriter final : public bronze::Writer {
    public:
     FakeStage(Notes& notes, std::string where) : notes_(notes), where_(std::move(where)) {}
     std::int64_t rows() const override { return rows_; }
+    std::size_t memory() const override { return static_cast<std::size_t>(rows_) * 100; }
     base::Result<void> append(const columns::Batch& batch) override {
       if (batch.kafka_offset[0] == kHeldOffset) notes_.begun.wait();
       if (notes_.append_fails) return base::fail(base::ErrorKind::kRetry, "the store is full");

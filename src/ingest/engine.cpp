@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "env/allocator.h"
 #include "ingest/memory.h"
 #include "ingest/start.h"
 #include "ingest/topic_engine.h"
@@ -241,16 +242,22 @@ base::Result<bool> TopicEngine::work() {
   TRY_VOID(look_after_topic());
   look_at_others();
   const auto wait = std::clamp(next_cut_ - now, base::Duration(0), settings_.poll);
-  TRY(const bool more, lanes_->pump(wait));
+  TRY(const bool more, is_full() && committer_->committing() ? false : lanes_->pump(wait));
   // Whoever waits for the end must not wait for ever.
   if (settings_.until_end && std::ranges::any_of(lanes_->partitions(), [](const auto& p) { return !p.stopped.empty(); }))
     return base::fail(base::ErrorKind::kInvalid, lanes_->last_trouble());
   if (auto outcome = committer_->take()) TRY_VOID(finish_commit(std::move(*outcome)));
-  if (world_.clock.monotonic() >= next_cut_ && !committer_->committing()) {
+  if (!committer_->committing() && (world_.clock.monotonic() >= next_cut_ || is_full())) {
+    commits_early_ = is_full();
     TRY_VOID(begin_commit());
     if (auto outcome = committer_->take()) TRY_VOID(finish_commit(std::move(*outcome)));
   }
   return more;
+}
+
+// What is staged has taken its share of memory: it is committed before its time, and until that can begin nothing more is taken in.
+bool TopicEngine::is_full() const {
+  return committer_->staged_memory() >= static_cast<std::size_t>(shares_of(topology_.bronze.memory_bytes).staged_bytes);
 }
 
 // Alone: an interval after the one before. Of several each has its moment within the interval.
@@ -279,13 +286,14 @@ base::Result<void> TopicEngine::begin_commit() {
   for (auto& partition : lanes_->partitions()) {
     if (std::exchange(partition.epoch_changed, false)) request.leader_epochs.emplace_back(in_source(partition.id), partition.leader_epoch);
   }
-  next_cut_ = next_cut();
+  if (world_.clock.monotonic() >= next_cut_) next_cut_ = next_cut();  // an early one comes between two
   committer_->commit(std::move(request));
   return {};
 }
 
 base::Result<void> TopicEngine::finish_commit(base::Result<Committer::Done> outcome) {
   TRY(auto done, std::move(outcome));
+  if (std::exchange(commits_early_, false)) env::give_back_freed();
   version_ = done.result.version;
   commit_ms_ = done.ms;
   metrics_.note(done, world_.clock.now());

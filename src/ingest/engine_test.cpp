@@ -60,6 +60,29 @@ TEST_F(IngestTest, MalformedRecordsAndTombstonesAreRows) {
   EXPECT_EQ(engine_->status().figures.at("errors"), 2);
 }
 
+// Rows of many days are as many files at once. They are committed before the interval is over when they have taken their share of memory.
+TEST_F(IngestTest, ABacklogOfManyDaysIsCommittedEarlyAndPiecemeal) {
+  constexpr std::int64_t kDays = 320, kDay = 86'400;
+  topology_.bronze.memory_bytes = 8 << 20;
+  topology_.bronze.commit_interval = base::Duration::seconds(60);
+  for (std::int64_t day = 0; day < kDays; ++day) {
+    for (int i = 0; i < 128; ++i)
+      broker_.produce(0, R"({"tenant":"t1","status":200})", clock_.now().value() - (kDays - day) * kDay * kSecond);
+  }
+  must_open();
+  must_run(10);
+  EXPECT_EQ(covered(0).rows, kDays * 128);
+  std::size_t most = 0;
+  for (const auto& step : steps()) most = std::max(most, step.files.size());
+  EXPECT_LE(most, 100u);
+  const auto commits = steps().size();
+  produce(0, 1);
+  must_run(45);
+  EXPECT_EQ(steps().size(), commits) << "an early commit shortens no interval";
+  must_run(10);
+  EXPECT_EQ(steps().size(), commits + 1) << "nor does it lengthen one";
+}
+
 // A crash at any mutating call of the store, before or after it took effect, neither loses nor doubles a record.
 TEST_F(IngestTest, ACrashAtAnyStepOfACommitLosesAndDoublesNothing) {
   std::int64_t crashes = 0;

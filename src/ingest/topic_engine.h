@@ -59,6 +59,7 @@ class TopicEngine final : public Engine {
   base::Result<void> finish_commit(base::Result<Committer::Done> outcome);
   base::Result<void> finish_any_commit();
   base::Duration next_cut() const;
+  bool is_full() const;
   // Owners.
   base::Result<void> rebalance();
   base::Result<void> give(const std::vector<base::PartitionId>& ids);
@@ -88,7 +89,8 @@ class TopicEngine final : public Engine {
   int fenced_ = 0;
 
   base::Duration next_cut_, next_describe_, next_publish_, next_look_;
-  bool ask_due_ = true;  // once a commit interval
+  bool commits_early_ = false;  // the commit under way: memory was full
+  bool ask_due_ = true;         // once a commit interval
   bool asked_ = false, describing_ = false;
   base::Micros asked_at_;                // of the question that is out
   std::vector<kafka::LogEnd> log_ends_;  // the latest answer
