@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""memory.py [--events N] [--large N] [--memory SIZE]: a backlog on 64 partitions with records of 10 MB strewn in, taken in at once. The process's peak of resident memory
+"""memory.py [--events N] [--large N] [--memory SIZE] [--days N] [--s3]: a backlog on 64 partitions with records of 10 MB strewn in, taken in at once. The process's peak of resident memory
 (VmHWM, from the kernel) must stay within `bronze.memory`; where cgroups can be made, it runs under a hard limit of that + 64 MiB. Every record must be in the table, the
-large ones byte for byte, and `audit --deep` clean. One in four large records is not JSON, one has its 10 MB in a declared column, the rest in a field no column reads."""
+large ones byte for byte, and `audit --deep` clean. One in four large records is not JSON, one has its 10 MB in a declared column, the rest in a field no column reads.
+--days: the timestamps of the small ones are spread over so many days, so that the rows of a moment go to many files. --s3: the lake is on a real S3 server."""
 import argparse
 import hashlib
 import json
@@ -11,6 +12,7 @@ import random
 import subprocess
 import sys
 import tempfile
+import time
 
 import confluent_kafka
 import confluent_kafka.admin
@@ -19,6 +21,7 @@ import pyarrow.dataset
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import harness  # noqa: E402
+import s3  # noqa: E402
 from harness import check, headpond  # noqa: E402
 
 PARTITIONS = 64
@@ -30,7 +33,7 @@ source:
   kafka: {brokers: "%(brokers)s", topic: logs, encoding: json, start: earliest}
 consumers:
   - {name: ops, tier: 2, freshness: 5m}
-bronze: {location: lake/bronze/logs, memory: %(memory)s}
+bronze: {location: "%(location)s", memory: %(memory)s}
 serve: {listen: "127.0.0.1:0"}
 """
 CGROUPS = pathlib.Path("/sys/fs/cgroup/memory")
@@ -63,6 +66,22 @@ def produce_large(brokers, count, seed):
     return sorted(digests)
 
 
+def produce_days(brokers, first, count, options):
+    """Records first … first + count of options.events, in the order of their time."""
+    producer = confluent_kafka.Producer({"bootstrap.servers": brokers, "log_level": 0, "linger.ms": 50, "compression.type": "lz4", "queue.buffering.max.messages": 400_000})
+    begin_ms = int(time.time() * 1000) - options.days * 86_400_000
+    for i in range(first, first + count):
+        payload = json.dumps({"tenant": f"t{i % 50}", "service": "api", "message": f"request {i} took {i * 7919 % 1000} ms", "trace": f"{i * 2654435761:032x}"})
+        while True:
+            try:
+                producer.produce("logs", payload, partition=i // 500 % PARTITIONS, timestamp=begin_ms + i * options.days * 86_400_000 // options.events)
+                break
+            except BufferError:
+                producer.poll(0.2)
+        producer.poll(0)
+    check(producer.flush(120) == 0, "the records of many days are produced")
+
+
 def limited(bytes_max):
     """What a child calls to run under a hard limit, or None where cgroups are not ours to make."""
     group = CGROUPS / f"headpond-memory-{os.getpid()}"
@@ -90,20 +109,27 @@ def size_of(text):
     return int(text[:-3]) << {"MiB": 20, "GiB": 30}[text[-3:]]
 
 
-def run(directory, options):
+def run(directory, options, server=None):
     with harness.Kafka(directory / "kafka") as kafka:
         admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": kafka.bootstrap, "log_level": 0})
-        new = confluent_kafka.admin.NewTopic("logs", PARTITIONS, 1, config={"max.message.bytes": "12000000"})
+        new = confluent_kafka.admin.NewTopic("logs", PARTITIONS, 1, config={"max.message.bytes": "12000000", "retention.ms": "-1"})
         for future in admin.create_topics([new]).values():
             future.result()
         topology = directory / "topology.yaml"
-        topology.write_text(TOPOLOGY % {"brokers": kafka.bootstrap, "memory": options.memory})
+        location, data = "lake/bronze/logs", directory / "lake" / "bronze" / "logs"
+        if server:
+            os.environ.update(server.env)
+            location, data = "s3://lake/bronze/logs", directory / "s3" / "data" / "lake" / "bronze" / "logs"
+        topology.write_text(TOPOLOGY % {"brokers": kafka.bootstrap, "memory": options.memory, "location": location})
         digests, events = [], 0
         rounds = 4  # so that large records lie between small ones in every partition
         for part in range(rounds):
             count = options.events // rounds
-            generated = headpond("generate", "-f", topology, "-n", count, timeout=3000)
-            check(generated.returncode == 0, generated.stderr)
+            if options.days:
+                produce_days(kafka.bootstrap, events, count, options)
+            else:
+                generated = headpond("generate", "-f", topology, "-n", count, timeout=3000)
+                check(generated.returncode == 0, generated.stderr)
             events += count
             digests += produce_large(kafka.bootstrap, options.large // rounds, options.seed + part)
         budget = size_of(options.memory)
@@ -113,15 +139,15 @@ def run(directory, options):
         check(peak <= budget, f"VmHWM {peak >> 20} MiB is above bronze.memory {options.memory}")
         audit = headpond("audit", "-f", topology, "--deep", timeout=3000)
         check(audit.returncode == 0, f"audit --deep: {audit.stdout}{audit.stderr}")
-        table = deltalake.DeltaTable(str(directory / "lake" / "bronze" / "logs"))
-        data = pyarrow.dataset.dataset(table.file_uris())  # deltalake's own dataset prunes by statistics the log does not have
-        rows = data.count_rows()
+        table = deltalake.DeltaTable(str(data))
+        rows_of = pyarrow.dataset.dataset(table.file_uris())  # deltalake's own dataset prunes by statistics the log does not have
+        rows = rows_of.count_rows()
         check(rows == events + len(digests), f"{rows} rows of {events + len(digests)} records")
         found = []
-        for batch in data.to_batches(columns=["raw"], filter=pyarrow.dataset.field("bytes") > LARGE // 2, batch_size=8):
+        for batch in rows_of.to_batches(columns=["raw"], filter=pyarrow.dataset.field("bytes") > LARGE // 2, batch_size=8):
             found += [hashlib.sha256(value.as_buffer()).hexdigest() for value in batch.column(0)]
         check(sorted(found) == sorted(digests), f"{len(found)} large records of {len(digests)}, or not their bytes")
-        print(f"memory: {events} events and {len(digests)} records of 10 MB, seed {options.seed}: VmHWM {peak / 2**20:.0f} MiB of {options.memory}"
+        print(f"memory: {events} events{f' over {options.days} days' if options.days else ''} and {len(digests)} records of 10 MB{' on S3' if server else ''}, seed {options.seed}: VmHWM {peak / 2**20:.0f} MiB of {options.memory}"
               f"{f', hard limit {(budget >> 20) + 64} MiB' if hard else ', no cgroup for a hard limit here'}; audit --deep clean")
 
 
@@ -130,9 +156,17 @@ if __name__ == "__main__":
     parser.add_argument("--events", type=int, default=240_000)
     parser.add_argument("--large", type=int, default=24)
     parser.add_argument("--memory", default="256MiB")
+    parser.add_argument("--days", type=int, default=0)
+    parser.add_argument("--s3", action="store_true")
     parser.add_argument("--seed", type=int, default=7)
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="headpond-memory-") as place:
+        server = None
         try:
-            run(pathlib.Path(place), parser.parse_args())
+            server = s3.S3(pathlib.Path(place) / "s3") if options.s3 else None
+            run(pathlib.Path(place), options, server)
         except harness.Failed as failed:
             sys.exit(f"FAILED: {failed}")
+        finally:
+            if server:
+                server.stop()
