@@ -12,6 +12,7 @@ namespace {
 constexpr std::size_t kBlock = 128;
 constexpr std::size_t kMiniblock = 32;
 constexpr std::size_t kMiniblocks = kBlock / kMiniblock;
+constexpr std::size_t kShortTextMax = 40;  // bytes, the mean of a page
 
 // Packs `count` values of `width` ≤ 64 bits, lowest bit first, and returns the end. Requires value < 2^width; the last byte is zero-filled;
 // 8 bytes behind the end are writable.
@@ -141,20 +142,27 @@ void put_delta(ParquetBuffer& out, const std::int32_t* values, std::size_t count
   put_delta_of(out, values, count);
 }
 
-void put_delta_lengths(ParquetBuffer& out, const std::string_view* values, std::size_t count) {
+bool put_text(ParquetBuffer& out, const std::string_view* values, std::size_t count) {
   std::vector<std::int32_t> lengths(count);
   std::size_t bytes = 0;
   for (std::size_t i = 0; i < count; ++i) {
     lengths[i] = static_cast<std::int32_t>(values[i].size());
     bytes += values[i].size();
   }
-  put_delta(out, lengths.data(), count);
-  char* place = out.reserve(bytes);
+  const bool apart = bytes <= count * kShortTextMax;
+  if (apart) put_delta(out, lengths.data(), count);
+  char* place = out.reserve(bytes + 4 * count);
+  const char* const start = place;
   for (std::size_t i = 0; i < count; ++i) {
+    if (!apart) {
+      std::memcpy(place, &lengths[i], 4);
+      place += 4;
+    }
     if (!values[i].empty()) std::memcpy(place, values[i].data(), values[i].size());
     place += values[i].size();
   }
-  out.extend(bytes);
+  out.extend(static_cast<std::size_t>(place - start));
+  return apart;
 }
 
 void put_bits(ParquetBuffer& out, const std::int64_t* values, std::size_t count) {

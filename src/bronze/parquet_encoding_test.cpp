@@ -53,10 +53,10 @@ TEST(ParquetEncoding, DeltasAreBlocksOfMiniblocks) {
             "c03f000000000000");
 }
 
-TEST(ParquetEncoding, DeltaLengthsStandBeforeAllBytes) {
+TEST(ParquetEncoding, LengthsOfShortTextStandBeforeAllBytes) {
   ParquetBuffer out;
   const std::string_view example[] = {"Hello", "World", "", "Foobar"};
-  put_delta_lengths(out, example, 4);
+  EXPECT_TRUE(put_text(out, example, 4));
   // Lengths 5 5 0 6: deltas 0 -5 6 less their minimum -5: 5 0 11 in 4 bits.
   EXPECT_EQ(hex(out),
             "8001"
@@ -69,6 +69,16 @@ TEST(ParquetEncoding, DeltaLengthsStandBeforeAllBytes) {
             "48656c6c6f"
             "576f726c64"
             "466f6f626172");
+}
+
+TEST(ParquetEncoding, LongTextStandsBehindItsLengthEach) {
+  const std::string at_most(40, 'x'), more(41, 'x');
+  const std::string_view mean_40[] = {at_most, at_most}, mean_above[] = {at_most, more};
+  ParquetBuffer out;
+  EXPECT_TRUE(put_text(out, mean_40, 2));
+  out.clear();
+  EXPECT_FALSE(put_text(out, mean_above, 2));
+  EXPECT_EQ(out.view(), std::string("\x28\0\0\0", 4) + at_most + std::string("\x29\0\0\0", 4) + more);
 }
 
 TEST(ParquetEncoding, RunsBreakLiteralsOnlyInEights) {

@@ -154,8 +154,7 @@ class ValueColumn final : public PageColumn {
       put_delta(scratch.body, values, count);
       return ParquetEncoding::kDeltaBinaryPacked;
     } else if constexpr (std::same_as<T, std::string_view>) {
-      put_delta_lengths(scratch.body, values, count);
-      return ParquetEncoding::kDeltaLengthByteArray;
+      return put_text(scratch.body, values, count) ? ParquetEncoding::kDeltaLengthByteArray : ParquetEncoding::kPlain;
     } else {
       scratch.body.append({reinterpret_cast<const char*>(values), count * sizeof(T)});
       return ParquetEncoding::kPlain;
