@@ -81,8 +81,8 @@ def kill_round(world, number, seed, s3, proxy):
     directory, bucket = world.directory / f"on-directory{end}", world.directory / "s3" / "data" / "lake"
     disk = Disk(directory / "lake")
     try:
-        parties = [Party(world, directory.name, "lake/bronze/logs", directory / "lake" / "bronze" / "logs", seed, {}, restarts, disk, 1 + number % 2),
-                   Party(world, f"on-s3{end}", f"s3://lake/r{number}/logs", bucket / f"r{number}" / "logs", seed + 1, {**s3.env, "AWS_ENDPOINT_URL": proxy.url}, restarts, lanes=2 - number % 2)]
+        parties = [Party(world, directory.name, "lake/bronze/logs", directory / "lake" / "bronze" / "logs", seed, {}, restarts, disk, 1 + seed // 100 % 2),
+                   Party(world, f"on-s3{end}", f"s3://lake/r{number}/logs", bucket / f"r{number}" / "logs", seed + 1, {**s3.env, "AWS_ENDPOINT_URL": proxy.url}, restarts, lanes=2 - seed // 100 % 2)]
         for party in parties:
             party.thread.join()
         check(not any(party.error for party in parties), "; ".join(party.error for party in parties if party.error))
