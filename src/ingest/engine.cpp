@@ -95,15 +95,16 @@ base::Result<std::unique_ptr<bronze::Writer>> TopicEngine::open_table(const kafk
   for (int attempt = 1;; ++attempt) {
     TRY(auto writer, open_writer());
     table_ = writer->table_clock();
-    if (auto same = check_topic(info.id); !same) {
+    auto named = check_topic(info.id);
+    if (named) named = name_first_partitions(info, *writer);
+    if (named) return writer;
+    if (named.error().kind == base::ErrorKind::kInvalid) {
       // Perhaps it was re-created since it was described, and another ingester has named the new one: no reason for a person to act.
       TRY(const auto now, lanes_->source().describe());
-      if (now.id == info.id) return std::unexpected(std::move(same).error());
-      return base::fail(base::ErrorKind::kRetry,
-                        "topic '" + info.name + "' was re-created while ingest was opening its table; open it again");
+      if (now.id != info.id)
+        return base::fail(base::ErrorKind::kRetry,
+                          "topic '" + info.name + "' was re-created while ingest was opening its table; open it again");
     }
-    const auto named = name_first_partitions(info, *writer);
-    if (named) return writer;
     if (named.error().kind != base::ErrorKind::kFenced || attempt == kOpenAttemptsMax) return std::unexpected(named.error());
   }
 }
