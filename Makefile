@@ -19,9 +19,8 @@ build: setup
 demo: build
 	@if [ "$(ENGINES)" = mission ]; then $(PYTHON) tools/mission.py; else build/headpond demo; fi
 
-# Two suites at a time: most wait for servers. One at a time: tests/run.
 test: build
-	@tests/run --jobs 2
+	@tests/run
 
 conformance: build
 	@$(PYTHON) tests/conformance/run.py --full
