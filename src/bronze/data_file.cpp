@@ -27,8 +27,10 @@ base::Result<DataFile> data_file(const delta::AddFile& add) {
   if (day == add.partition_values.end() || !day->second || !base::parse_day(*day->second)) return corrupt("no ingest_date");
   file.ingest_date = *day->second;
   try {
-    const auto stats = delta::parse_json<nlohmann::json>(add.stats);
-    file.rows = stats.at("numRecords").get<std::int64_t>();
+    const auto stats = nlohmann::json::parse(add.stats);  // the bounds of a column of doubles may be beyond 64 bits
+    const auto& rows = stats.at("numRecords");
+    delta::require_numbers_fit(rows);
+    file.rows = rows.get<std::int64_t>();
     const auto &least = stats.at("minValues"), &greatest = stats.at("maxValues");
     file.ts_min = time_of(least, "ts");
     file.ts_max = time_of(greatest, "ts");

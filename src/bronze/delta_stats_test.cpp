@@ -3,7 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <limits>
 #include <nlohmann/json.hpp>
+
+#include "bronze/tail.h"
 
 namespace headpond::bronze {
 namespace {
@@ -79,6 +82,26 @@ TEST(DeltaStats, WhatCannotBeStatedIsLeftOut) {
   const ParquetField time{"", ParquetType::kInt64, ParquetAnnotation::kTimestampMicrosUtc, true};
   EXPECT_TRUE(stats(time, {chunk(1, 0, plain(INT64_MIN), plain(INT64_MAX))}).at("minValues").empty());
   EXPECT_EQ(stats(time, {chunk(1, 0, plain(INT64_C(0)), plain(INT64_C(1)))}).at("maxValues").at("x"), "1970-01-01T00:00:00.000001Z");
+}
+
+TEST(DeltaStats, OurReaderTakesTheGreatestDoublesThereAre) {
+  constexpr auto kTime = ParquetAnnotation::kTimestampMicrosUtc;
+  const std::vector<ParquetField> fields{{"ts", ParquetType::kInt64, kTime, false},
+                                         {"arrival", ParquetType::kInt64, kTime, false},
+                                         {"x", ParquetType::kDouble, ParquetAnnotation::kNone, true}};
+  const auto time = plain<std::int64_t>(1'795'564'800'000'000);
+  const auto most = std::numeric_limits<double>::max();
+  for (const auto& [low, high] : {std::pair(-most, most), std::pair(9223372036854775808.0, 1e300), std::pair(-5e-324, 5e-324)}) {
+    delta::AddFile add;
+    add.path = "ingest_date=2026-11-25/x.parquet";
+    add.partition_values["ingest_date"] = "2026-11-25";
+    add.stats = delta_stats(1, fields, {{1, {chunk(1, 0, time, time), chunk(1, 0, time, time), chunk(1, 0, plain(low), plain(high))}}});
+    const auto file = data_file(add);
+    ASSERT_TRUE(file) << file.error().message;
+    EXPECT_EQ(file->rows, 1);
+    EXPECT_EQ(Json::parse(add.stats).at("maxValues").at("x").get<double>(), high);
+    EXPECT_EQ(Json::parse(add.stats).at("minValues").at("x").get<double>(), low);
+  }
 }
 
 TEST(DeltaStats, TruthValuesAreTruthValues) {
