@@ -140,7 +140,7 @@ def expired(world):
 
     produce()
     until_end(topology)
-    rounds = ["ingest.before_data_put", "ingest.after_data_put", "ingest.after_log_put", "ingest.mid_assign"] * 3
+    rounds = ["ingest.before_data_put", "ingest.after_data_put", "ingest.after_log_put", "ingest.mid_assign"] * (3 if world.options.soak else 2)  # two members die in each
     chance.shuffle(rounds)
     for failpoint in rounds:
         produce()
