@@ -51,6 +51,12 @@ TEST(Secrets, AreReplacedAndNeverPrinted) {
             "login ${USER}:x${PASSWORD}y and ${file:/run/secret} failed");
 }
 
+TEST(Secrets, ALetterIsNotTakenForASecretInsideAWord) {
+  Topology topology;
+  topology.expanded = {{"${ID}", "a"}, {"${N}", "42"}, {"${PASSWORD}", "a42a"}, {"${NONE}", ""}};
+  EXPECT_EQ(topology.redact("a broker at kafka:9042 said: a; 42, a42a"), "${ID} broker at kafka:9042 said: ${ID}; ${N}, ${PASSWORD}");
+}
+
 TEST(Secrets, DoNotLeakThroughErrors) {
   FakeSecrets secrets;
   secrets.environment_variables = {{"S", "hunter2"}};

@@ -1,9 +1,16 @@
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
 
 #include "spec/topology.h"
 
 namespace headpond::spec {
+
+namespace {
+
+constexpr std::size_t kTellingSize = 4;  // characters of a value that is one wherever it stands
+
+}  // namespace
 
 std::string to_string(const Place& place) {
   return place.file + ":" + std::to_string(place.line) + ":" + std::to_string(place.column);
@@ -90,13 +97,24 @@ std::string Topology::resolve(const std::string& written) const {
 std::string Topology::redact(std::string text) const {
   // Longest first, so that a value that contains another is put back whole.
   std::vector<std::pair<std::string, std::string>> values(expanded.begin(), expanded.end());
+  std::erase_if(values, [](const auto& v) { return v.second.empty(); });
   std::sort(values.begin(), values.end(), [](const auto& a, const auto& b) { return a.second.size() > b.second.size(); });
-  for (const auto& [reference, value] : values) {
-    if (value.empty()) continue;
-    for (std::size_t at = 0; (at = text.find(value, at)) != std::string::npos; at += reference.size())
-      text.replace(at, value.size(), reference);
+  const auto in_word = [&](std::size_t at) { return at < text.size() && std::isalnum(static_cast<unsigned char>(text[at])) != 0; };
+  std::string out;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto found = std::ranges::find_if(values, [&](const auto& v) {
+      if (text.compare(at, v.second.size(), v.second) != 0) return false;
+      // A letter or two inside a word are not the value, or no message could be read.
+      return v.second.size() >= kTellingSize || (!in_word(at - 1) && !in_word(at + v.second.size()));
+    });
+    if (found == values.end()) {
+      out += text[at++];
+      continue;
+    }
+    out += found->first;
+    at += found->second.size();
   }
-  return text;
+  return out;
 }
 
 }  // namespace headpond::spec

@@ -179,6 +179,7 @@ struct Topology {
   // `path` as written in the file, seen from the process: relative ones are joined to the topology's folder.
   std::string resolve(const std::string& path) const;
   // `text` with every expanded ${…} value put back to its name: for messages that may quote the topology (a client's errors, logs).
+  // Values of up to three characters only where they stand alone.
   std::string redact(std::string text) const;
 };
 
