@@ -163,7 +163,7 @@ def main():
         bad = any(problems for _, _, problems, *_ in table)
         print(f"\n{'engine':<12} {'verdict':<12} {'seconds':>7} {'cpu':>5}  answers")
         for name, counts, problems, seconds, cpu in table:
-            print(f"{name:<12} {'DIFFERENT' if problems else 'equal':<12} {seconds:7.0f} {cpu:5.0f}  {counts}")
+            print(f"{name:<12} {('DIFFERENT' if counts else 'FAILED') if problems else 'equal':<12} {seconds:7.0f} {cpu:5.0f}  {counts}")
         print(f"conformance: seed {options.seed}, " + ("NOT the same answers" if bad else f"{len(table) - 1} engines, the same answers"))
     except Failed as error:
         print(error)
