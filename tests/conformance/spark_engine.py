@@ -28,7 +28,7 @@ def job_document(work, lake):
 
 def drive(work, job, number, files, batches):
     tool("spark", "submit", recorded.ROOT / "engines/spark/dashboard.py", "--job", job, "--once",
-         "--checkpoint", work / f"checkpoint{number}", "--max-files", files // batches + 1, seconds=540)
+         "--checkpoint", work / f"checkpoint{number}", "--max-files", files // batches + 1, seconds=1800)
 
 
 def gold_version(lake):
