@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <mutex>
+#include <ranges>
 #include <thread>
 
 #include "app/console.h"
@@ -33,6 +34,18 @@ constexpr std::int64_t kYesterdayEvents = 8'000, kRecentEvents = 24'000;
 constexpr double kLiveRate = 500;
 constexpr base::Duration kRecent = base::Duration::minutes(10);
 constexpr base::Duration kIncidentAfter = base::Duration::seconds(8), kIncidentLasts = base::Duration::seconds(20);
+
+// How the reader's shell, in this folder, begins this binary: the commands shown are there to be copied.
+std::string own_name() {
+  std::error_code error;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) return "headpond";
+  const char* path = std::getenv("PATH");
+  for (const auto folder : std::views::split(std::string_view(path == nullptr ? "" : path), ':'))
+    if (std::filesystem::equivalent(std::filesystem::path(std::string_view(folder)) / "headpond", self, error)) return "headpond";
+  const auto near = std::filesystem::proximate(self, error).string();
+  return near.starts_with("..") ? self.string() : near.find('/') == std::string::npos ? "./" + near : near;
+}
 
 class Demo {
  public:
@@ -288,9 +301,9 @@ class Demo {
         "  {}\nlake         {}/lake\n",
         first_rows_s_, page_after_s_, bill_, audit_, directory_);
     fmt::print(
-        "\nTry next:\n  headpond sql -f {0} \"SELECT service, count(*) AS events FROM bronze GROUP BY 1 ORDER BY 2 DESC LIMIT 5\"\n  "
-        "headpond pages -f {0}\n  headpond bill verify -f {0} --day {1} --deep\n",
-        topology_path_, base::format_day(today_ - base::kDay));
+        "\nTry next:\n  {2} sql -f {0} \"SELECT service, count(*) AS events FROM bronze GROUP BY 1 ORDER BY 2 DESC LIMIT 5\"\n  "
+        "{2} pages -f {0}\n  {2} bill verify -f {0} --day {1} --deep\n",
+        topology_path_, base::format_day(today_ - base::kDay), own_name());
   }
 
   const DemoCommand& command_;

@@ -3,6 +3,7 @@
 SQL over bronze, yesterday's bill equals the independent computation, the audit is clean. Again on librdkafka's mock broker."""
 import pathlib
 import re
+import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
@@ -21,6 +22,11 @@ def run(directory, *arguments):
     check(done.returncode == 0, f"headpond demo ended with {done.returncode}: {done.stdout[-1500:]}{done.stderr[-500:]}")
     for words in ("PAGE", "ErrorBurst", "evidence", "certificate", "clean", "Try next", "http://127.0.0.1:"):
         check(words in done.stdout, f"the demo does not show '{words}'")
+    shown = done.stdout.split("Try next:\n")[1].strip().splitlines()
+    check(len(shown) == 3, f"what to try next: {shown}")
+    for command in shown:
+        tried = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=120)
+        check(tried.returncode == 0 and tried.stdout.strip(), f"{command}: exit {tried.returncode}: {tried.stdout[-500:]}{tried.stderr[-500:]}")
     print(f"  first rows {seconds(done.stdout, 'first rows')} s, page {seconds(done.stdout, 'page')} s")
     return done.stdout
 
