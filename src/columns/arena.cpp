@@ -5,22 +5,19 @@
 
 namespace headpond::columns {
 
-namespace {
-constexpr std::size_t kBlock = 64u << 10;
-}  // namespace
-
 char* Arena::allocate(std::size_t n) {
-  while (block_ < blocks_.size() && used_ + n > blocks_[block_].size) {
+  allocated_ += n;
+  if (n > kBlock) {  // has memory of its own, so that the blocks behind go on being used
+    large_.push_back(std::make_unique_for_overwrite<char[]>(n));
+    return large_.back().get();
+  }
+  if (used_ + n > kBlock) {
     ++block_;
     used_ = 0;
   }
-  if (block_ == blocks_.size()) {
-    const auto size = std::max(n, kBlock);
-    blocks_.push_back({std::make_unique_for_overwrite<char[]>(size), size});
-  }
-  char* const place = blocks_[block_].data.get() + used_;
+  if (block_ == blocks_.size()) blocks_.push_back(std::make_unique_for_overwrite<char[]>(kBlock));
+  char* const place = blocks_[block_].get() + used_;
   used_ += n;
-  allocated_ += n;
   return place;
 }
 
@@ -31,7 +28,7 @@ std::string_view Arena::copy(std::string_view bytes) {
 }
 
 void Arena::reset() {
-  std::erase_if(blocks_, [](const Block& block) { return block.size > kBlock; });
+  large_.clear();
   block_ = 0;
   used_ = 0;
   allocated_ = 0;

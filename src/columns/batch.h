@@ -58,15 +58,15 @@ class Arena {
  public:
   char* allocate(std::size_t n);
   std::string_view copy(std::string_view bytes);
-  std::size_t allocated() const { return allocated_; }  // bytes since reset()
+  std::size_t allocated() const { return allocated_; }            // bytes since reset()
+  std::size_t memory() const { return blocks_.size() * kBlock; }  // bytes it keeps over reset()
   void reset();
 
  private:
-  struct Block {
-    std::unique_ptr<char[]> data;
-    std::size_t size = 0;
-  };
-  std::vector<Block> blocks_;
+  static constexpr std::size_t kBlock = 64u << 10;
+
+  std::vector<std::unique_ptr<char[]>> blocks_;  // of kBlock bytes, kept by reset()
+  std::vector<std::unique_ptr<char[]>> large_;   // each of one allocation beyond that, freed by reset()
   std::size_t block_ = 0, used_ = 0, allocated_ = 0;
 };
 

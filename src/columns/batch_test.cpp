@@ -122,6 +122,21 @@ TEST(Arena, CopiesStayPutUntilReset) {
   EXPECT_NE(arena.copy("").data(), nullptr);  // empty is not null
 }
 
+TEST(Arena, WhatIsLargerThanABlockLeavesNoBlockUnused) {
+  Arena arena;
+  std::size_t kept = 0;
+  for (int round = 0; round < 10; ++round) {
+    arena.reset();
+    const auto large = arena.copy(std::string(200'000, 'x'));  // a message that began in another batch
+    for (int i = 0; i < 10'000; ++i) arena.copy("0123456789abcdef0123456789abcdef");
+    EXPECT_EQ(large, std::string(200'000, 'x'));
+    EXPECT_EQ(arena.allocated(), 200'000u + 320'000u);
+    if (round == 0) kept = arena.memory();
+    EXPECT_EQ(arena.memory(), kept);
+  }
+  EXPECT_LT(kept, 400'000u);
+}
+
 TEST(Arena, UsesItsMemoryAgain) {
   Arena arena;
   const char* const first = arena.copy("abc").data();
