@@ -117,6 +117,44 @@ struct KeyValue {
   TextKind kind = TextKind::kPlain;
   AnyValue value;
 
+  // As nearly all are: a short key, then a text, an integer or a double, and nothing else. Sets neither `kind` nor the text's. False:
+  // read() has to say, of another KeyValue.
+  [[gnu::always_inline]] bool read_plain(std::string_view message) {
+    constexpr char kKey = 1 << 3 | 2, kValue = 2 << 3 | 2, kText = 1 << 3 | 2, kInt = 3 << 3, kDouble = 4 << 3 | 1;
+    const char* const begin = message.data();
+    const char* const end = begin + message.size();
+    if (message.size() < 4 || begin[0] != kKey) return false;
+    const auto key_size = static_cast<unsigned char>(begin[1]);
+    if (key_size >= 0x80 || message.size() < key_size + 5u) return false;
+    const char* const at = begin + 2 + key_size;
+    const char* const any = at + 2;
+    const auto any_size = static_cast<unsigned char>(at[1]);
+    if (at[0] != kValue || any_size >= 0x80 || any_size < 2 || any + any_size != end) return false;
+    key = {begin + 2, key_size};
+    switch (*any) {
+      case kText:
+        value.which = AnyValue::Which::kText;
+        value.bytes = {any + 2, any_size - 2u};
+        return static_cast<unsigned char>(any[1]) == any_size - 2;
+      case kInt: {
+        value.which = AnyValue::Which::kInt;
+        value.number = 0;
+        unsigned shift = 0;
+        const char* digit = any + 1;
+        for (; digit < end && shift < 63; shift += 7) {
+          value.number |= static_cast<std::uint64_t>(*digit & 0x7F) << shift;
+          if (static_cast<signed char>(*digit++) >= 0) return digit == end;
+        }
+        return false;
+      }
+      case kDouble:
+        value.which = AnyValue::Which::kDouble;
+        std::memcpy(&value.number, any + 1, sizeof value.number);
+        return any_size == 9;
+      default: return false;
+    }
+  }
+
   const char* read(std::string_view message) {
     WireReader reader(message);
     std::string_view value_message;
@@ -316,6 +354,22 @@ class ProtoDecoder final : public Decoder {
     if (const auto wrong = pair.read(message); wrong != nullptr) return wrong;
     bool taken = false;
     if (owner == OtlpOwner::kRecord && pair.value.is_plain() && row_.attribute_held(pair.key, pair.value.plain(), taken)) return nullptr;
+    return put_attribute(owner, pair, taken);
+  }
+
+  // A log record's.
+  [[gnu::always_inline]] const char* attribute_of_record(std::string_view message) {
+    KeyValue pair;
+    if (!pair.read_plain(message)) return attribute(OtlpOwner::kRecord, message);
+    auto& value = pair.value;
+    if (value.which == AnyValue::Which::kText && (value.kind = kind_of(value.bytes)) == TextKind::kInvalid) return kNotUtf8;
+    bool taken = false;
+    if (value.is_plain() && row_.attribute_held(pair.key, value.plain(), taken)) return nullptr;  // a key that a column names is UTF-8
+    pair.kind = kind_of(pair.key);
+    return pair.kind == TextKind::kInvalid ? kNotUtf8 : put_attribute(OtlpOwner::kRecord, pair, taken);
+  }
+
+  const char* put_attribute(OtlpOwner owner, const KeyValue& pair, bool taken) {
     const auto begins = row_.open(pair.key, pair.kind);
     if (const auto wrong = put(row_.json(), pair.value, 0); wrong != nullptr) return wrong;
     if (taken || pair.value.which == AnyValue::Which::kNone) return nullptr;
@@ -336,7 +390,7 @@ class ProtoDecoder final : public Decoder {
     WireReader reader(message);
     while (reader.next()) {
       if (reader.is(6, WireType::kBytes)) {
-        if (const auto wrong = attribute(OtlpOwner::kRecord, reader.bytes()); wrong != nullptr) return wrong;
+        if (const auto wrong = attribute_of_record(reader.bytes()); wrong != nullptr) return wrong;
       } else {
         note(reader, once);
       }

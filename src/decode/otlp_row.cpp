@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstring>
 #include <string>
 
 namespace headpond::decode {
@@ -12,15 +11,12 @@ namespace {
 
 constexpr std::size_t kIdBytesMax = 16;
 
-// Writes 32 digits, of which twice the size of `bytes` mean something.
-void put_hex(std::string_view bytes, char* out) {
-  char padded[kIdBytesMax] = {};
-  std::memcpy(padded, bytes.data(), bytes.size());
-  const auto all = _mm_loadu_si128(reinterpret_cast<const __m128i*>(padded));
+// Writes 32 digits.
+void put_hex(__m128i bytes, char* out) {
   const auto digits = _mm_setr_epi8('0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f');
   const auto nibble = _mm_set1_epi8(15);
-  const auto high = _mm_shuffle_epi8(digits, _mm_and_si128(_mm_srli_epi16(all, 4), nibble));
-  const auto low = _mm_shuffle_epi8(digits, _mm_and_si128(all, nibble));
+  const auto high = _mm_shuffle_epi8(digits, _mm_and_si128(_mm_srli_epi16(bytes, 4), nibble));
+  const auto low = _mm_shuffle_epi8(digits, _mm_and_si128(bytes, nibble));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_unpacklo_epi8(high, low));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(out + kIdBytesMax), _mm_unpackhi_epi8(high, low));
 }
@@ -103,9 +99,11 @@ void OtlpRow::field_json(OtlpField field, Scalar scalar, std::size_t begins) {
 void OtlpRow::id(OtlpField field, std::string_view bytes, std::size_t size) {
   if (bytes.empty() || !wants(field)) return;
   if (bytes.size() != size) return mismatch();
-  if (std::ranges::all_of(bytes, [](char c) { return c == '\0'; })) return;
+  const auto* const place = reinterpret_cast<const __m128i*>(bytes.data());
+  const auto all = size == kIdBytesMax ? _mm_loadu_si128(place) : _mm_loadl_epi64(place);
+  if (_mm_testz_si128(all, all) != 0) return;
   char* const hex = batch_->arena.allocate(kIdBytesMax * 2);
-  put_hex(bytes, hex);
+  put_hex(all, hex);
   field_text(field, {hex, size * 2});
 }
 

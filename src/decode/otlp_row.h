@@ -57,7 +57,7 @@ class OtlpRow {
   void number(OtlpField field, std::int64_t value);
   // Put to json() from `begins` on; as attribute()'s.
   void field_json(OtlpField field, Scalar scalar, std::size_t begins);
-  // Bytes of an id; `size`: as many there should be. All zero is none, as OpenTelemetry has it.
+  // Bytes of an id; `size`: as many there should be, 8 or 16. All zero is none, as OpenTelemetry has it.
   void id(OtlpField field, std::string_view bytes, std::size_t size);
   void mismatch() { cells_.mismatch(); }
 

@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <bit>
+#include <random>
+
 #include "decode/decoder.h"
 #include "decode/otlp_fixture.h"
 
@@ -250,6 +253,42 @@ TEST_F(OtlpProto, OfDuplicateAttributesTheFirstCounts) {
   decode(message_of(record(record_attribute("tenant", "") + record_attribute("k", text("v")))));  // a value of no kind is null
   EXPECT_EQ(cell("tenant"), "acme");
   EXPECT_EQ(cell("attributes"), R"({"tenant":null,"k":"v"})");
+}
+
+// Behind an unknown field an attribute is not as nearly all are, and is read in the general way.
+TEST_F(OtlpProto, AnAttributeReadsTheSameBehindAnUnknownField) {
+  using namespace otlp;
+  std::mt19937_64 random(11);
+  const auto rows = [&](const std::string& attribute) {
+    const auto decoded = decode(message_of(record(bytes(6, attribute) + record_attribute("tenant", text("second")))));
+    std::string all = error() + " " + std::to_string(decoded.mismatches);
+    for (const auto& name : names_) all += " " + cell(name);
+    return all;
+  };
+  const std::vector<std::string> keys{"tenant", "ratio", "http.status_code", "large", "ok", "k", "\xff", "", std::string(130, 'k')};
+  std::size_t errors = 0;
+  for (int round = 0; round < 10'000; ++round) {
+    const auto number = static_cast<std::int64_t>(random() >> random() % 64);
+    const std::vector<std::string> values{text("x\"y"),
+                                          text(std::string(random() % 140, 'v')),
+                                          text("\xff"),
+                                          integer(number),
+                                          integer(-number),
+                                          real(std::bit_cast<double>(number)),
+                                          truth(true),
+                                          bytes(7, "ab"),
+                                          list(integer(1), text("y")),
+                                          integer(1) + text("last"),
+                                          ""};
+    auto attribute = pair(keys[random() % keys.size()], values[random() % values.size()]);
+    if (round % 4 == 1) attribute.resize(random() % (attribute.size() + 1));
+    if (round % 4 >= 2) attribute[random() % attribute.size()] = static_cast<char>(random());
+    const auto expected = rows(varint(15 << 3) + varint(1) + attribute);
+    ASSERT_EQ(rows(attribute), expected) << "round " << round;
+    errors += error() != "";
+  }
+  EXPECT_GT(errors, 1'000u);
+  EXPECT_LT(errors, 9'000u);
 }
 
 TEST_F(OtlpProto, UnknownFieldsAndGroupsArePassedOver) {

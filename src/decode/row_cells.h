@@ -118,6 +118,10 @@ class RowCells {
     if (column.type == columns::Type::kString) return column.set_string(row_, scalar.text);
     if (slot == severity_slot_ && scalar.kind == Scalar::Kind::kText)
       if (const auto number = severity_of_word(scalar.text)) return column.set_int(row_, *number);
+    if (scalar.kind == Scalar::Kind::kDouble && column.type == columns::Type::kDouble) return column.set_double(row_, scalar.real);
+    if (scalar.kind == Scalar::Kind::kInt && column.type == columns::Type::kInt32 &&
+        scalar.integer == static_cast<std::int32_t>(scalar.integer))
+      return column.set_int(row_, scalar.integer);
     if (!set_cell(column, row_, scalar, times_)) {
       column.valid[row_] = 0;
       ++out_.mismatches;

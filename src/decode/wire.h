@@ -6,7 +6,8 @@
 //   }
 //   if (!reader.ok()) …the bytes are cut or no protobuf…
 //
-// Nothing is copied or allocated; unknown fields, groups included, are passed over. Threads: one at a time.
+// Requires two readable bytes behind the bytes. Nothing is copied or allocated; unknown fields, groups included, are passed over. Threads:
+// one at a time.
 #pragma once
 
 #include <cstdint>
@@ -23,14 +24,9 @@ class WireReader {
   explicit WireReader(std::string_view bytes) : at_(bytes.data()), end_(bytes.data() + bytes.size()) {}
 
   // The next field. False: the end, or what is there is no field.
-  bool next() {
+  [[gnu::always_inline]] bool next() {
     if (at_ == end_) return false;
-    std::uint64_t tag = 0;
-    if (!varint(tag)) return broken();
-    field_ = static_cast<std::uint32_t>(tag >> 3);
-    if (tag > UINT32_MAX || field_ == 0) return broken();
-    type_ = static_cast<WireType>(tag & 7);
-    return plain_value() || (type_ == WireType::kGroup && ok_ && group(field_, 1)) || broken();
+    return next_plain() || next_other();
   }
   bool ok() const { return ok_; }
   // The bytes have moved: what lay at `from` lies at `to`.
@@ -52,6 +48,53 @@ class WireReader {
 
  private:
   static constexpr int kGroupDepthMax = 32;
+
+  // A field as nearly all are: its tag has one byte, its length or number at most two. Else nothing is read.
+  [[gnu::always_inline]] bool next_plain() {
+    const auto tag = static_cast<unsigned char>(*at_);
+    if (tag < 8 || tag >= 0x80) return false;
+    const auto left = end_ - at_ - 1;
+    const char* const place = at_ + 1;
+    field_ = tag >> 3;
+    type_ = static_cast<WireType>(tag & 7);
+    switch (type_) {
+      case WireType::kBytes: {
+        std::uint16_t two;
+        std::memcpy(&two, place, sizeof two);  // without a branch: lengths around 128 come in no order
+        const auto more = (two >> 7) & 1, size = (two & 0x7F) | (((two >> 8) & -more) << 7);
+        if ((two & 0x8080) == 0x8080 || left < 1 + more + size) return false;
+        bytes_ = {place + 1 + more, static_cast<std::size_t>(size)};
+        at_ = place + 1 + more + size;
+        return true;
+      }
+      case WireType::kVarint:
+        if (left < 1 || static_cast<signed char>(*place) < 0) return false;
+        number_ = static_cast<unsigned char>(*place);
+        at_ = place + 1;
+        return true;
+      case WireType::kFixed64:
+        if (left < 8) return false;
+        std::memcpy(&number_, place, 8);
+        at_ = place + 8;
+        return true;
+      default: return false;
+    }
+  }
+  // Through a copy, so that the reader itself may live in registers.
+  [[gnu::always_inline]] bool next_other() {
+    auto copy = *this;
+    const bool found = copy.any_field();
+    *this = copy;
+    return found;
+  }
+  [[gnu::noinline]] bool any_field() {
+    std::uint64_t tag = 0;
+    if (!varint(tag)) return broken();
+    field_ = static_cast<std::uint32_t>(tag >> 3);
+    if (tag > UINT32_MAX || field_ == 0) return broken();
+    type_ = static_cast<WireType>(tag & 7);
+    return plain_value() || (type_ == WireType::kGroup && ok_ && group(field_, 1)) || broken();
+  }
 
   bool broken() {
     ok_ = false;
