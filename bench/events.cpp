@@ -115,8 +115,11 @@ spec::Topology topology(const std::string& brokers, const std::string& topic, co
   std::exit(2);
 }
 
-Columns default_columns() {
-  const auto spec = topology("localhost:9092", "logs", "json");
+Columns default_columns(const std::string& encoding) {
+  const auto spec = topology("localhost:9092", "logs", encoding);
+  const auto kind = encoding == "json"         ? decode::Encoding::kJson
+                    : encoding == "otlp_proto" ? decode::Encoding::kOtlpProto
+                                               : decode::Encoding::kOtlpJson;
   const auto field = [](const spec::ColumnDecl& decl) {
     return decode::Field{.name = decl.name, .type = type_of(decl.type), .from = decl.from, .default_value = decl.default_value};
   };
@@ -126,7 +129,8 @@ Columns default_columns() {
     columns.declared.push_back({.name = decl.name, .type = type_of(decl.type)});
     fields.push_back(field(decl));
   }
-  auto decoder = decode::Decoder::open(decode::Encoding::kJson, field(spec.bronze.ts), fields);
+  for (const auto& extra : decode::extra_columns(kind)) columns.declared.push_back(extra);
+  auto decoder = decode::Decoder::open(kind, field(spec.bronze.ts), fields);
   if (!decoder) std::fprintf(stderr, "%s\n", decoder.error().message.c_str()), std::exit(2);
   columns.decoder = std::move(*decoder);
   return columns;

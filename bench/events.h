@@ -29,7 +29,7 @@ struct Columns {
   std::vector<columns::ColumnSpec> declared;
   std::unique_ptr<decode::Decoder> decoder;
 };
-Columns default_columns();
+Columns default_columns(const std::string& encoding = "json");
 
 // The payloads of `options` without a broker: runs of a fetch's length of one partition after the other, offsets from 0. Calls `take` with
 // each full batch (payloads and Kafka columns set, nothing decoded, arrival = record time), which may keep it by moving from it.

@@ -15,6 +15,9 @@ struct StageCosts {
 };
 StageCosts measure_stages(std::int64_t events, Report& report);
 
+// What decoding and each column cost, of JSON and of OTLP. As the stages.
+void measure_columns(std::int64_t events, Report& report);
+
 // The whole engine against a broker: a real Kafka where tools/kafka and Java are here, else the client's own mock, and says which. Every
 // table is held against `headpond audit --deep`; a figure whose table is not clean ends the bench.
 void measure_ingest(std::int64_t events, Report& report);

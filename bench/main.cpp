@@ -1,5 +1,5 @@
-// headpond_bench [--out FILE] [--events N] [--seconds N] [--only stages|ingest|otlp|axes|branches|minute] [--lake DIR]: measures, prints,
-// and writes the figures as JSON. `minute`: the dashboard alone, over a lake that stays in DIR/lake.
+// headpond_bench [--out FILE] [--events N] [--seconds N] [--only stages|columns|ingest|otlp|axes|branches|minute] [--lake DIR]: measures,
+// prints, and writes the figures as JSON. `minute`: the dashboard alone, over a lake that stays in DIR/lake.
 #include <cstdio>
 #include <string>
 #include <string_view>
@@ -15,9 +15,9 @@ int main(int count, char** words) {
   std::int64_t events = 600'000;  // of the ingest figures
   int seconds = 60;               // of full load, for the branches
   const auto usage = [] {
-    std::fprintf(
-        stderr,
-        "usage: headpond_bench [--out FILE] [--events N] [--seconds N] [--only stages|ingest|otlp|axes|branches|minute] [--lake DIR]\n");
+    std::fprintf(stderr,
+                 "usage: headpond_bench [--out FILE] [--events N] [--seconds N] [--only stages|columns|ingest|otlp|axes|branches|minute] "
+                 "[--lake DIR]\n");
     return 2;
   };
   for (int i = 1; i < count; i += 2) {
@@ -33,6 +33,7 @@ int main(int count, char** words) {
   if ((only == "minute") == lake.empty()) return usage();
   headpond::bench::Report report;
   if (only == "stages") headpond::bench::measure_stages(events, report);
+  if (only == "columns") headpond::bench::measure_columns(events, report);
   if (only.empty() || only == "ingest") headpond::bench::measure_ingest(events, report);
   if (only.empty() || only == "otlp") headpond::bench::measure_ingest_otlp(events / 2, report);
   if (only.empty() || only == "axes") headpond::bench::measure_ingest_axes(events / 2, report);
