@@ -2,7 +2,9 @@
 #include <CLI/CLI.hpp>
 
 #include "app/commands.h"
+#include "app/console.h"
 #include "env/allocator.h"
+#include "spec/reader.h"
 
 namespace {
 
@@ -109,6 +111,16 @@ void add_demo(CLI::App& app, headpond::app::DemoCommand& d, int& code) {
   c->callback([&] { code = run_demo(d); });
 }
 
+// What to say when `word` stands where a command is expected and is none; "" otherwise.
+std::string unknown_command(CLI::App& app, const std::string& word) {
+  if (word.empty() || word.starts_with('-')) return "";
+  std::vector<std::string> commands;
+  for (const auto* command : app.get_subcommands([](const CLI::App*) { return true; })) commands.push_back(command->get_name());
+  if (std::ranges::find(commands, word) != commands.end()) return "";
+  const auto near = headpond::spec::nearest(word, commands);
+  return "no command '" + word + "'" + (near ? "; did you mean '" + *near + "'?" : "; headpond --help lists them");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -175,6 +187,10 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    if (const std::string unknown = unknown_command(app, argc > 1 ? argv[1] : ""); !unknown.empty()) {
+      complain(unknown);
+      return kWrongUse;
+    }
     const int shown = app.exit(error);
     return shown == 0 ? kOk : kWrongUse;
   }

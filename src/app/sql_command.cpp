@@ -132,7 +132,11 @@ int run_sql(const CommonOptions& options, const std::string& query) {
   auto engine = open_lake_views(*session);
   if (!engine) return complain(engine.error());
   const auto result = (*engine)->query(query);
-  if (!result) return complain(result.error());
+  if (!result) {
+    const auto bronze = bronze::open_view(*session->lake, session->paths.bronze);
+    const bool missed = !bronze && result.error().message.find("Table with name bronze ") != std::string::npos;
+    return complain(missed ? bronze.error() : result.error());
+  }
   if (options.json) {
     fmt::print("{}\n", json_result(*result));
     return kOk;

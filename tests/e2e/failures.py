@@ -77,6 +77,8 @@ def words(directory, kafka, topology):
     bad.write_text(bad.read_text().replace("rhythm: stream", "rythm: stream"))
     refused("bad topology", headpond("up", "-f", bad), {2}, "topology.yaml:13", "rhythm")
     refused("no topology", headpond("up", "-f", directory / "nowhere.yaml"), {2}, "headpond init")
+    refused("no such command", headpond("statsu"), {2}, "no command 'statsu'", "status")
+    refused("no table yet", headpond("sql", "-f", fresh(directory, "none", kafka.bootstrap), "SELECT count(*) FROM bronze"), {3, 2}, "no bronze table", "headpond ingest")
     today = subprocess.run(["date", "-u", "+%F"], capture_output=True, text=True).stdout.strip()
     refused("bill for a day that is not closed", headpond("bill", "run", "-f", topology, "--day", today), {1}, "partition")
     done = headpond("bill", "run", "-f", topology, "--day", today, "--provisional")
