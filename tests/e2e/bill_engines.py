@@ -261,11 +261,14 @@ def nights(case):
     wait_until(lambda: not pathlib.Path(f"/proc/{pid}").exists(), 10, "the engine ends with up")
     check(certificates() == DAYS[:1], f"closed after the stop: {certificates()}")
     up = harness.Up(place / "topology.yaml", place / "up.log", "billing", env=environment())
-    for n in range(2, len(DAYS) + 1):
-        wait_until(lambda: certificates()[:n] == DAYS[:n], 480, f"{DAYS[n - 1]} of the missed nights")
-    status = wait_until(lambda: harness.statuses(place / "topology.yaml").get("billing"), 30, "a status")
-    check(status["engine"] == "dbt", f"the cursor's engine: {status}")
-    check(up.terminate(30) == 0, "up did not end cleanly")
+    try:
+        for n in range(2, len(DAYS) + 1):
+            wait_until(lambda: certificates()[:n] == DAYS[:n], 480, f"{DAYS[n - 1]} of the missed nights")
+        status = wait_until(lambda: harness.statuses(place / "topology.yaml").get("billing"), 30, "a status")
+        check(status["engine"] == "dbt", f"the cursor's engine: {status}")
+        check(up.terminate(30) == 0, "up did not end cleanly")
+    finally:
+        up.kill()
     right(case, place, "nights", "dbt-duckdb")
     print("missed nights in order by `up`; SIGTERM stops the engine within seconds and the next start goes on")
 
