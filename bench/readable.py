@@ -5,8 +5,6 @@ machine. --put-ms: each PUT is held back that long by a proxy in front of the st
 share the topic (`--instance i/K`), each with its share of the partitions. The first 5 s do not count. Prints one line of JSON; exit 1 when the
 producer did not keep the rate, or when the audit afterwards is not clean: then the figure says nothing."""
 import argparse
-import http.client
-import http.server
 import json
 import pathlib
 import re
@@ -25,6 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 import harness  # noqa: E402
 from harness import check  # noqa: E402
+from slow_puts import SlowPuts  # noqa: E402
 
 POLL_S = 0.01
 WARM_S = 5
@@ -41,45 +40,6 @@ branches:
   - {name: pager, kind: pager, serves: [on-call], reads: bronze, rhythm: stream, rules: rules.yaml, state: {store: rocksdb, checkpoints: %(lake)s/pager}, engine: embedded}
 expect: {events_per_day: 50e6, peak_to_mean: 2.5, bytes_per_event: 430, partitions: 64, cores: 2}
 """
-
-
-class SlowPuts:
-    """In front of a store: every PUT and POST waits before it is passed on."""
-
-    def __init__(self, target, seconds):
-        host = target.removeprefix("http://")
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True  # headers and body are two writes: the second would wait 40 ms for the client's acknowledgement
-
-            def forward(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                if self.command in ("PUT", "POST"):
-                    threading.Event().wait(seconds)
-                store = http.client.HTTPConnection(host, timeout=60)
-                store.request(self.command, self.path, body, dict(self.headers))
-                answer = store.getresponse()
-                content = answer.read()
-                self.send_response_only(answer.status)
-                for name, value in answer.getheaders():
-                    if name.lower() not in ("transfer-encoding", "connection", "content-length") or (name.lower() == "content-length" and self.command == "HEAD"):
-                        self.send_header(name, value)
-                if self.command != "HEAD":
-                    self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-                store.close()
-
-            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = forward
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
 
 class Store:

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""memory.py [--events N] [--large N] [--memory SIZE] [--days N] [--s3]: a backlog on 64 partitions with records of 10 MB strewn in, taken in at once. The process's peak of resident memory
+"""memory.py [--events N] [--large N] [--memory SIZE] [--days N] [--lanes N] [--s3 [--put-ms N]]: a backlog on 64 partitions with records of 10 MB strewn in, taken in at once. The process's peak of resident memory
 (VmHWM, from the kernel) must stay within `bronze.memory`; where cgroups can be made, it runs under a hard limit of that + 64 MiB. Every record must be in the table, the
 large ones byte for byte, and `audit --deep` clean. One in four large records is not JSON, one has its 10 MB in a declared column, the rest in a field no column reads.
---days: the timestamps of the small ones are spread over so many days, so that the rows of a moment go to many files. --s3: the lake is on a real S3 server."""
+--days: the timestamps of the small ones are spread over so many days, so that the rows of a moment go to many files. --s3: the lake is on a real S3 server, --put-ms: behind a proxy that holds each write back so long."""
 import argparse
 import hashlib
 import json
@@ -23,6 +23,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import harness  # noqa: E402
 import s3  # noqa: E402
 from harness import check, headpond  # noqa: E402
+from slow_puts import SlowPuts  # noqa: E402
 
 PARTITIONS = 64
 LARGE = 10_000_000
@@ -30,12 +31,13 @@ TOPOLOGY = """\
 version: 1
 name: memory
 source:
-  kafka: {brokers: "%(brokers)s", topic: logs, encoding: json, start: earliest}
+  kafka: {brokers: "%(brokers)s", topic: logs, encoding: json, start: earliest, lanes: %(lanes)s}
 consumers:
   - {name: ops, tier: 2, freshness: 5m}
-bronze: {location: "%(location)s", memory: %(memory)s}
+bronze: {location: "%(location)s", memory: %(memory)s%(upkeep)s}
 serve: {listen: "127.0.0.1:0"}
 """
+UPKEEP = ", commit_interval: 100ms, log_retention: 1s"  # a version of the log ten times a second, and upkeep each second
 CGROUPS = pathlib.Path("/sys/fs/cgroup/memory")
 
 
@@ -119,8 +121,11 @@ def run(directory, options, server=None):
         location, data = "lake/bronze/logs", directory / "lake" / "bronze" / "logs"
         if server:
             os.environ.update(server.env)
+            if options.put_ms:
+                os.environ["AWS_ENDPOINT_URL"] = SlowPuts(server.endpoint, options.put_ms / 1000).url
             location, data = "s3://lake/bronze/logs", directory / "s3" / "data" / "lake" / "bronze" / "logs"
-        topology.write_text(TOPOLOGY % {"brokers": kafka.bootstrap, "memory": options.memory, "location": location})
+        topology.write_text(TOPOLOGY % {"brokers": kafka.bootstrap, "memory": options.memory, "location": location, "lanes": options.lanes,
+                                        "upkeep": UPKEEP if options.upkeep else ""})
         digests, events = [], 0
         rounds = 4  # so that large records lie between small ones in every partition
         for part in range(rounds):
@@ -147,7 +152,7 @@ def run(directory, options, server=None):
         for batch in rows_of.to_batches(columns=["raw"], filter=pyarrow.dataset.field("bytes") > LARGE // 2, batch_size=8):
             found += [hashlib.sha256(value.as_buffer()).hexdigest() for value in batch.column(0)]
         check(sorted(found) == sorted(digests), f"{len(found)} large records of {len(digests)}, or not their bytes")
-        print(f"memory: {events} events{f' over {options.days} days' if options.days else ''} and {len(digests)} records of 10 MB{' on S3' if server else ''}, seed {options.seed}: VmHWM {peak / 2**20:.0f} MiB of {options.memory}"
+        print(f"memory: {events} events{f' over {options.days} days' if options.days else ''} and {len(digests)} records of 10 MB{' on S3' if server else ''}{f', {options.put_ms} ms a write' if options.put_ms else ''}{f', {options.lanes} lanes' if options.lanes > 1 else ''}, seed {options.seed}: VmHWM {peak / 2**20:.0f} MiB of {options.memory}"
               f"{f', hard limit {(budget >> 20) + 64} MiB' if hard else ', no cgroup for a hard limit here'}; audit --deep clean")
 
 
@@ -158,6 +163,9 @@ if __name__ == "__main__":
     parser.add_argument("--memory", default="256MiB")
     parser.add_argument("--days", type=int, default=0)
     parser.add_argument("--s3", action="store_true")
+    parser.add_argument("--put-ms", type=int, default=0)
+    parser.add_argument("--lanes", type=int, default=1)
+    parser.add_argument("--upkeep", action="store_true")
     parser.add_argument("--seed", type=int, default=7)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="headpond-memory-") as place:
