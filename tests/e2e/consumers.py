@@ -138,14 +138,17 @@ def expired(world):
             producer.produce(name, json.dumps({"tenant": "t", "n": n}).encode(), partition=n % PARTITIONS)
         check(producer.flush(30) == 0, "600 records are produced")
 
+    def lose():
+        oracle("bronze_equals_topic.py", world.kafka.bootstrap, name, table, "--dump", earlier)  # what is lost is known from here
+        return expire(world, name, table, chance, lost)
+
     produce()
     until_end(topology)
     rounds = ["ingest.before_data_put", "ingest.after_data_put", "ingest.after_log_put", "ingest.mid_assign"] * (3 if world.options.soak else 2)  # two members die in each
     chance.shuffle(rounds)
     for failpoint in rounds:
         produce()
-        oracle("bronze_equals_topic.py", world.kafka.bootstrap, name, table, "--dump", earlier)
-        expiries += expire(world, name, table, chance, lost)
+        expiries += lose()
         env = {"HEADPOND_FAILPOINT": f"{failpoint}:{chance.randrange(1, 3) if 'mid_' not in failpoint else 1}", "HEADPOND_FAILPOINT_LOG": str(hits)}
         members = [Up(topology, log, "ingest", env=env, arguments=["--accept-loss"]) for _ in range(2)]
         begun, produced = time.monotonic(), time.monotonic()
@@ -159,7 +162,7 @@ def expired(world):
             member.kill()
             check(member.process.returncode == -9, f"a member that was to die at {failpoint} ended with {member.process.returncode}; see {log}")
         killed += len(members)
-    refused = headpond("ingest", "-f", topology, "--until-end", timeout=180) if expire(world, name, table, chance, lost) else None
+    refused = headpond("ingest", "-f", topology, "--until-end", timeout=180) if lose() else None
     check(refused is None or (refused.returncode == 2 and "--accept-loss" in refused.stderr), f"without --accept-loss: {refused and refused.stderr}")
     until_end(topology, "--accept-loss")
     check("retention (accepted)" in gap_kinds(table), f"gaps: {gap_kinds(table)}")

@@ -109,7 +109,7 @@ def headpond_json(*arguments, timeout=120):
 
 def oracle(name, *arguments, timeout=600):
     """Runs an independent check; Failed with its last lines unless it exits 0."""
-    done = subprocess.run([sys.executable, str(ORACLES / name), *map(str, arguments)], capture_output=True, text=True, timeout=timeout)
+    done = subprocess.run([sys.executable, str(ORACLES / "settled.py"), str(ORACLES / name), *map(str, arguments)], capture_output=True, text=True, timeout=timeout)
     tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-12:])
     check(done.returncode == 0, f"{name} {' '.join(map(str, arguments))}:\n{tail}")
     return done.stdout
