@@ -1,4 +1,7 @@
+#include <immintrin.h>
+
 #include <cstdint>
+#include <cstring>
 
 #include "kafka/client.h"
 
@@ -23,6 +26,22 @@ std::size_t sequence_length(std::string_view text) {
   return 0;
 }
 
+// ASCII that stands in JSON as it is, as nearly all headers do.
+bool is_plain(std::string_view text) {
+  const auto odd = [](const char* bytes) {
+    const auto all = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes));
+    const auto quote = _mm256_cmpeq_epi8(all, _mm256_set1_epi8('"')), escape = _mm256_cmpeq_epi8(all, _mm256_set1_epi8('\\'));
+    const auto strange = _mm256_cmpgt_epi8(_mm256_set1_epi8(' '), all);  // controls, and as signed bytes all beyond ASCII
+    return _mm256_movemask_epi8(_mm256_or_si256(_mm256_or_si256(quote, escape), strange)) != 0;
+  };
+  for (; text.size() >= 32; text.remove_prefix(32))
+    if (odd(text.data())) return false;
+  char rest[32];
+  std::memset(rest, ' ', sizeof rest);
+  if (!text.empty()) std::memcpy(rest, text.data(), text.size());
+  return !odd(rest);
+}
+
 bool is_utf8(std::string_view text) {
   while (!text.empty()) {
     const auto length = sequence_length(text);
@@ -42,6 +61,12 @@ void append_base64(std::string_view bytes, std::string& out) {
 }
 
 void append_text(std::string_view text, std::string& out) {
+  if (is_plain(text)) {
+    out += '"';
+    out += text;
+    out += '"';
+    return;
+  }
   if (!is_utf8(text)) {
     out += "{\"base64\":\"";
     append_base64(text, out);

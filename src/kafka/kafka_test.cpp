@@ -381,6 +381,24 @@ TEST(Kafka, ATokenThatIsNotGivenIsSaid) {
   EXPECT_THAT(info.error().message, HasSubstr("none today"));
 }
 
+TEST(Kafka, AHeadersOneOddByteIsSeenWhereverItStands) {
+  const std::vector<std::pair<std::string, std::string>> odd = {{"\"", R"(\")"},     {"\\", R"(\\)"},          {"\x1f", R"(\u001f)"},
+                                                                {"\t", R"(\u0009)"}, {"\xc3\xa9", "\xc3\xa9"}, {"\x7f", "\x7f"}};
+  std::string out;
+  for (std::size_t size = 0; size < 70; ++size) {
+    for (std::size_t at = 0; at <= size; ++at) {
+      for (const auto& [byte, said] : odd) {
+        const auto before = std::string(at, 'a'), behind = std::string(size - at, 'b');
+        headers_json(std::vector<HeaderView>{{before + byte + behind, "x"}}, out);
+        ASSERT_EQ(out, "[[\"" + before + said + behind + "\",\"x\"]]");
+      }
+      const auto broken = std::string(at, 'a') + "\xff" + std::string(size - at, 'b');
+      headers_json(std::vector<HeaderView>{{"k", broken}}, out);
+      ASSERT_TRUE(out.starts_with("[[\"k\",{\"base64\":\"")) << out;
+    }
+  }
+}
+
 TEST(Kafka, HeadersBecomeJsonThatKeepsOrderNullsAndBytes) {
   const std::vector<HeaderView> headers = {{"k", "v\"\n"}, {"k", std::string_view()}, {"bin", std::string_view("\xff\x00\x01\x02", 4)}};
   std::string out;
