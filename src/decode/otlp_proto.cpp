@@ -59,7 +59,7 @@ struct AnyValue {
   // Requires is_plain(). Only a text has its text.
   Scalar plain() const {
     Scalar s;
-    s.text = bytes;
+    s.text = {bytes.data(), bytes.size()};  // apart, as they were just stored
     s.kind = which == Which::kText ? Scalar::Kind::kText : which == Which::kInt ? Scalar::Kind::kInt : Scalar::Kind::kDouble;
     s.integer = static_cast<std::int64_t>(number);
     s.real = std::bit_cast<double>(number);

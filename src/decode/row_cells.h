@@ -132,7 +132,8 @@ class RowCells {
     if (!out_.ts) ++out_.mismatches;
   }
   void set_message(const Scalar& scalar) {
-    if (scalar.kind == Scalar::Kind::kText) message_ = scalar.text;
+    // Pointer and size apart, as they were just stored: one load of both would wait until both stores are through.
+    if (scalar.kind == Scalar::Kind::kText) message_ = {scalar.text.data(), scalar.text.size()};
   }
 
   void apply_defaults() {
