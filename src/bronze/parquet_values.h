@@ -30,6 +30,7 @@ template <class T>
 class Bounds {
  public:
   static constexpr std::size_t kTextMax = 64, kBeginning = 256;  // bytes
+  static constexpr std::size_t kTextsAhead = 16;
 
   void extend(const T* values, std::size_t count) {
     if (count == 0) return;
@@ -71,13 +72,18 @@ class Bounds {
   // The first eight bytes as a number that orders as they do, shorter text filled up with zeroes.
   static std::uint64_t head_of(std::string_view text) {
     std::uint64_t head = 0;
-    std::memcpy(&head, text.data(), std::min<std::size_t>(text.size(), 8));
+    if (text.size() >= sizeof head) {
+      std::memcpy(&head, text.data(), sizeof head);
+    } else if (!text.empty()) {
+      std::memcpy(&head, text.data(), text.size());
+    }
     return std::byteswap(head);
   }
-  // Few values need more than their heads.
+  // Few values need more than their heads. They lie in payloads that have left the cache since they were parsed.
   static void find_text_bounds(const std::string_view* values, std::size_t count, std::string_view& low, std::string_view& high) {
     auto low_head = head_of(low), high_head = head_of(high);
     for (std::size_t i = 1; i < count; ++i) {
+      __builtin_prefetch(values[std::min(i + kTextsAhead, count - 1)].data());
       const auto head = head_of(values[i]);
       if (head <= low_head && (head < low_head || values[i] < low)) low = values[i], low_head = head;
       if (head >= high_head && (head > high_head || high < values[i])) high = values[i], high_head = head;
