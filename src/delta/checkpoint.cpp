@@ -17,7 +17,7 @@ using nlohmann::json;
 using sql::quote_literal;
 
 constexpr std::int64_t kMemory = 96ll << 20;
-constexpr std::size_t kStatementMax = 256 << 10;  // bytes of INSERT gathered before it runs
+constexpr std::size_t kStatementMax = 32 << 10;  // bytes of INSERT gathered before it runs
 constexpr char kLastCheckpoint[] = "_delta_log/_last_checkpoint";
 
 constexpr char kTxn[] = R"(STRUCT("appId" VARCHAR, "version" BIGINT, "lastUpdated" BIGINT))";
@@ -228,7 +228,7 @@ base::Result<Checkpoint> Merge::write(base::Version version, std::int64_t oldest
     }
   } const removed{file};
   TRY_VOID(engine_->query("COPY (" + query(oldest_remove_ms) + ") TO " + quote_literal(file) +
-                          " (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 16384)"));
+                          " (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 4096)"));
   TRY(auto checkpoint, measure(*engine_, "read_parquet(" + quote_literal(file) + ", hive_partitioning = false)"));
   TRY(const auto add, upload_file(table_, file, checkpoint_path(version), {}, 0, 0));
   checkpoint.version = version;

@@ -100,9 +100,9 @@ TEST(Errors, WhereReadingStartsAndWhoReadsAreWordsOrATime) {
   EXPECT_THAT(issues_of(topology(", start: 2026-13-01T00:00:00Z")), HasSubstr("source.kafka.start: found `2026-13-01T00:00:00Z`"));
   EXPECT_THAT(issues_of(topology(", start: [latest]")), HasSubstr("source.kafka.start: found a list"));
   EXPECT_THAT(issues_of(topology(", assignment: groups")), HasSubstr("expected static or group; did you mean `group`?"));
-  EXPECT_EQ(issues_of(topology(", lanes: 8")), "");
+  EXPECT_EQ(issues_of(topology(", lanes: 6")), "");
   EXPECT_THAT(issues_of(topology(", lanes: 0")), HasSubstr("source.kafka.lanes: found `0`"));
-  EXPECT_THAT(issues_of(topology(", lanes: 9")), HasSubstr("expected `memory: 1152MiB` or more, or `lanes: 8`"));
+  EXPECT_THAT(issues_of(topology(", lanes: 9")), HasSubstr("expected `memory: 1408MiB` or more, or `lanes: 6`"));
   EXPECT_THAT(issues_of(topology(", group: \"\"")), HasSubstr("expected the id of a consumer group"));
 }
 
@@ -166,9 +166,9 @@ TEST(Errors, ABranchNamesOnlyWhatThereIs) {
 
 TEST(Errors, AMemoryBudgetIsASizeThatIsEnough) {
   const auto bronze = [](const std::string& memory) { return issues_of(topology("", "", "memory: " + memory)); };
-  EXPECT_EQ(bronze("256MiB"), "");
+  EXPECT_EQ(bronze("384MiB"), "");
   EXPECT_EQ(bronze("2GiB"), "");
-  EXPECT_THAT(bronze("64MiB"), HasSubstr("bronze.memory: found `64MiB`; expected at least 256MiB"));
+  EXPECT_THAT(bronze("64MiB"), HasSubstr("bronze.memory: found `64MiB`; expected at least 384MiB"));
   for (const std::string wrong : {"1g", "lots", "99999999999GiB", "-1GiB", "GiB", "[1GiB]"})
     EXPECT_THAT(bronze("\"" + wrong + "\""), HasSubstr("expected a size such as 512MiB or 1GiB")) << wrong;
 }

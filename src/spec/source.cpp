@@ -4,7 +4,8 @@
 namespace headpond::spec {
 namespace {
 
-constexpr std::int64_t kMemoryPerLane = 128ll << 20;
+// What a lane may take, and what the process itself, the files of a commit and the upkeep of the log may (ingest/memory.h).
+constexpr std::int64_t kMemoryPerLane = 128ll << 20, kMemoryBeside = 256ll << 20;
 
 const std::vector<std::string> kEncodings{"json", "raw", "otlp_proto", "otlp_json"};
 
@@ -142,12 +143,12 @@ void load_bronze(Context& context, const Node& root, Topology& out) {
   fields.duration("stall_after", bronze.stall_after, base::Duration::seconds(1));
   fields.duration("log_retention", bronze.log_retention, base::Duration(0));
   fields.duration("cursor_expiry", bronze.cursor_expiry, base::Duration::minutes(1));
-  fields.size("memory", bronze.memory_bytes, 256ll << 20);
-  if (const auto most = bronze.memory_bytes / kMemoryPerLane; out.source.lanes > most)
-    context.report(bronze.place,
-                   "bronze.memory: source.kafka.lanes is " + std::to_string(out.source.lanes) +
-                       ", and a lane needs 128MiB; expected `memory: " + std::to_string((out.source.lanes * kMemoryPerLane) >> 20) +
-                       "MiB` or more, or `lanes: " + std::to_string(most) + "`");
+  fields.size("memory", bronze.memory_bytes, kMemoryBeside + kMemoryPerLane);
+  if (const auto most = (bronze.memory_bytes - kMemoryBeside) / kMemoryPerLane; out.source.lanes > most)
+    context.report(bronze.place, "bronze.memory: source.kafka.lanes is " + std::to_string(out.source.lanes) +
+                                     ", and a lane needs 128MiB beside the 256MiB of everything else; expected `memory: " +
+                                     std::to_string((kMemoryBeside + out.source.lanes * kMemoryPerLane) >> 20) +
+                                     "MiB` or more, or `lanes: " + std::to_string(most) + "`");
   load_columns(context, fields.find("columns"), out.source.encoding, bronze);
   if (const auto raw = fields.word("raw", {"all", "errors"})) bronze.raw = *raw == 0 ? RawOf::kAll : RawOf::kErrors;
   if (const auto patterns = fields.word("pattern_id", {"warnings", "all"}))

@@ -26,7 +26,7 @@ source:
     librdkafka_options: {{{client}}}}}
 consumers:
   - {{name: live-ops, tier: 2, freshness: 5m}}
-bronze: {{location: {location}, commit_interval: 500ms, stall_after: 3s, memory: 256MiB}}
+bronze: {{location: {location}, commit_interval: 500ms, stall_after: 3s, memory: 512MiB}}
 """
 
 

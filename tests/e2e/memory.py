@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""memory.py [--events N] [--large N] [--memory SIZE] [--days N] [--lanes N] [--s3 [--put-ms N]]: a backlog on 64 partitions with records of 10 MB strewn in, taken in at once. The process's peak of resident memory
+"""memory.py [--events N] [--large N] [--memory SIZE] [--days N] [--lanes N] [--upkeep] [--s3 [--put-ms N]]: a backlog on 64 partitions with records of 10 MB strewn in, taken in at once. The process's peak of resident memory
 (VmHWM, from the kernel) must stay within `bronze.memory`; where cgroups can be made, it runs under a hard limit of that + 64 MiB. Every record must be in the table, the
 large ones byte for byte, and `audit --deep` clean. One in four large records is not JSON, one has its 10 MB in a declared column, the rest in a field no column reads.
 --days: the timestamps of the small ones are spread over so many days, so that the rows of a moment go to many files. --s3: the lake is on a real S3 server, --put-ms: behind a proxy that holds each write back so long."""
@@ -160,7 +160,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--events", type=int, default=240_000)
     parser.add_argument("--large", type=int, default=24)
-    parser.add_argument("--memory", default="256MiB")
+    parser.add_argument("--memory", default="384MiB")
     parser.add_argument("--days", type=int, default=0)
     parser.add_argument("--s3", action="store_true")
     parser.add_argument("--put-ms", type=int, default=0)
