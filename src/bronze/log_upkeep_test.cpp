@@ -325,6 +325,41 @@ TEST_F(LogUpkeepTest, AReaderAtAnyVersionCrossesTheGap) {
   EXPECT_EQ(tail->gap_to(), nullptr);
 }
 
+TEST_F(LogUpkeepTest, AGapComesInPiecesThatAreWholeInEveryPartition) {
+  ingest();
+  const auto whole = whole_log(world_.memory);
+  kept();
+  for (const std::size_t files_max : {1, 3, 1000}) {
+    SCOPED_TRACE(files_max);
+    auto tail = Tail::open(world_.memory, kRoot, Version(4), {.files_max = files_max});
+    ASSERT_TRUE(tail);
+    std::size_t pieces = 0;
+    for (auto at = Version(4); tail->gap_to() != nullptr; ++pieces) {
+      EXPECT_EQ(tail->version(), Version(4));
+      const auto end = tail->gap_to()->version;
+      const auto step = tail->next();
+      ASSERT_TRUE(step && *step) << step.error().message;
+      EXPECT_TRUE((*step)->gap);
+      EXPECT_LE((*step)->files.size(), files_max);
+      EXPECT_GT((*step)->version, at);
+      EXPECT_EQ((*step)->rest_from.has_value(), (*step)->version < end);
+      std::vector<std::string> expected, found;
+      for (const auto& version : whole)
+        if (version.version > at && version.version <= (*step)->version)
+          for (const auto& file : version.files) expected.push_back(file.path);
+      for (const auto& file : (*step)->files) found.push_back(file.path);
+      EXPECT_EQ(found, expected);
+      for (const auto& version : whole) {
+        if (version.version <= (*step)->version || version.version > end) continue;
+        for (const auto& file : version.files) EXPECT_GE(file.arrival_min, (*step)->rest_from);
+      }
+      at = (*step)->version;
+    }
+    EXPECT_EQ(tail->version(), oldest());
+    EXPECT_EQ(pieces > 1, files_max < 1000);
+  }
+}
+
 // A tail that stands still while the log is cleaned under it.
 TEST_F(LogUpkeepTest, ATailThatIsOvertakenByTheCleanUpCrossesTheGap) {
   ingest(10);

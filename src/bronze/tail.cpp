@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <ranges>
+#include <tuple>
 
 #include "bronze/table_rules.h"
 #include "delta/checkpoint.h"
@@ -16,22 +18,27 @@ bool is_missing(const base::Error& error) {
   return error.kind == base::ErrorKind::kNotFound;
 }
 
-// The last version whose rows the file holds. Errors: kCorrupt.
-base::Result<base::Version> last_version_of(const delta::AddFile& add) {
-  std::int64_t last = -1;
+// A file of a checkpoint, with the versions whose rows it holds. Errors: kCorrupt.
+base::Result<GapFile> gap_file(const delta::AddFile& add) {
+  std::int64_t first = -1, last = -1;
   if (const auto tag = add.tags.find("headpond.versions"); tag != add.tags.end()) {
     const auto& text = tag->second;
-    const auto dash = text.find('-');
-    if (dash != std::string::npos) std::from_chars(text.data() + dash + 1, text.data() + text.size(), last);
+    const auto* end = text.data() + text.size();
+    const auto [dash, bad] = std::from_chars(text.data(), end, first);
+    if (bad == std::errc() && dash != end && *dash == '-') std::from_chars(dash + 1, end, last);
   }
-  if (last >= 0) return base::Version(last);
-  return base::fail(base::ErrorKind::kCorrupt, "file " + add.path + " in a checkpoint: no tag headpond.versions; restore it from a copy");
+  if (first < 0 || last < first)
+    return base::fail(base::ErrorKind::kCorrupt,
+                      "file " + add.path + " in a checkpoint: no tag headpond.versions; restore the checkpoint from a copy");
+  TRY(auto file, data_file(add));
+  return GapFile{std::move(file), base::Version(first), base::Version(last), {}};
 }
 
 }  // namespace
 
-base::Result<Tail> Tail::open(env::ObjectStore& store, const std::string& table_root, base::Version after) {
+base::Result<Tail> Tail::open(env::ObjectStore& store, const std::string& table_root, base::Version after, GapPiece piece) {
   Tail tail(delta::Table(store, table_root));
+  tail.piece_ = piece;
   TRY_VOID(tail.begin(after));
   TRY_VOID(tail.replay(after));
   return tail;
@@ -103,23 +110,50 @@ base::Result<void> Tail::replay(base::Version after) {
   return {};
 }
 
-base::Result<Step> Tail::cross_gap(LogCheckpoint to) {
-  Step step;
-  step.version = to.version;
-  step.committed_at = to.committed_at;
-  step.gap = true;
-  auto read = delta::read_checkpoint(table_, to.version, [&](const delta::AddFile& add) -> base::Result<void> {
-    TRY(const auto last, last_version_of(add));
-    if (last <= version_) return {};
-    TRY(auto file, data_file(add));
-    step.files.push_back(std::move(file));
+base::Result<void> Tail::list_gap() {
+  gap_files_.clear();
+  gap_at_ = 0;
+  auto read = delta::read_checkpoint(table_, behind_gap_->version, [&](const delta::AddFile& add) -> base::Result<void> {
+    TRY(auto file, gap_file(add));
+    if (file.last > version_) gap_files_.push_back(std::move(file));
     return {};
   });
   if (!read && is_missing(read.error())) read.error().kind = base::ErrorKind::kRetry;  // cleaned this very moment
   if (!read) return std::unexpected(std::move(read).error());
-  std::ranges::stable_sort(step.files, {}, &DataFile::arrival_min);
-  stand_at(std::move(to));
-  step.clock = clock_;
+  // By version, so that rows of a partition come in order of offset.
+  std::ranges::sort(gap_files_, {}, [](const GapFile& f) { return std::tuple(f.first, f.file.arrival_min, f.file.path); });
+  std::optional<base::Micros> from;
+  for (auto& f : gap_files_ | std::views::reverse) {
+    from = from ? std::min(*from, f.file.arrival_min) : f.file.arrival_min;
+    f.arrival_from = *from;
+  }
+  metadata_ = behind_gap_->metadata;
+  return {};
+}
+
+// Requires list_gap(). Files whose versions overlap stay together: only then are positions between two pieces true.
+Step Tail::next_piece() {
+  Step step;
+  step.committed_at = behind_gap_->committed_at;
+  step.gap = true;
+  step.clock = behind_gap_->clock;
+  std::int64_t rows = 0;
+  for (; gap_at_ < gap_files_.size(); ++gap_at_) {
+    auto& next = gap_files_[gap_at_];
+    const bool full = step.files.size() >= piece_.files_max || rows + next.file.rows > piece_.rows_max;
+    if (full && !step.files.empty() && next.first > step.version) {
+      step.rest_from = next.arrival_from;
+      return step;
+    }
+    step.version = std::max(step.version, next.last);
+    rows += next.file.rows;
+    step.files.push_back(std::move(next.file));
+  }
+  stand_at(std::move(*behind_gap_));
+  behind_gap_.reset();
+  gap_files_ = {};
+  gap_at_ = 0;
+  step.version = version_;
   return step;
 }
 
@@ -137,9 +171,8 @@ base::Result<std::optional<Step>> Tail::overdue() {
 
 base::Result<std::optional<Step>> Tail::next() {
   if (behind_gap_) {
-    TRY(auto step, cross_gap(*behind_gap_));
-    behind_gap_.reset();
-    return step;
+    if (gap_at_ == 0) TRY_VOID(list_gap());
+    return next_piece();
   }
   TRY(auto step, follow());
   if (!step && ++polls_in_vain_ % kPollsBetweenGapChecks == 0) return overdue();

@@ -39,14 +39,32 @@ struct Step {
   // Over a cleaned part of the log, this one step stands for all versions behind the reader's up to `version`: `files` are the live ones
   // that hold rows of them, and perhaps rows that the reader has: only those beyond its own positions count. `facts` are empty.
   bool gap = false;
+  // Set in a piece of a gap that is not its last: no row still to come arrived before this time, and in no partition does one lie below a
+  // row of this piece. `version` is the newest whose rows it holds, `clock` the one at the end of the gap; the Tail's own stay in front of
+  // it.
+  std::optional<base::Micros> rest_from;
+};
+
+// How much of a gap one step may be.
+struct GapPiece {
+  std::size_t files_max = 1024;
+  std::int64_t rows_max = 20'000'000;
+};
+
+// A file with rows of these versions, both included.
+struct GapFile {
+  DataFile file;
+  base::Version first, last;
+  base::Micros arrival_from;  // the first arrival in it and in all behind it
 };
 
 class Tail {
  public:
   // Opens behind version `after` (-1: from the beginning): folds from the newest checkpoint that is not beyond, then yields what follows.
-  // Where the entries behind `after` were deleted, the first step is a gap.
+  // Where the entries behind `after` were deleted, a gap comes first, in one step or more: a reader that ends between two of them begins
+  // the gap again, and what its positions say it has does not count.
   // Borrows `store`. Errors: kNotFound: no such table (yet). kCorrupt. kInvalid: a newer format.
-  static base::Result<Tail> open(env::ObjectStore& store, const std::string& table_root, base::Version after);
+  static base::Result<Tail> open(env::ObjectStore& store, const std::string& table_root, base::Version after, GapPiece piece = {});
 
   // Opens behind the newest version a checkpoint gives (-1: there is none), for whoever needs only the newest state. Errors: as open().
   static base::Result<Tail> open_newest(env::ObjectStore& store, const std::string& table_root);
@@ -68,12 +86,16 @@ class Tail {
   void stand_at(LogCheckpoint checkpoint);
   base::Result<std::optional<Step>> follow();
   base::Result<std::optional<Step>> overdue();
-  base::Result<Step> cross_gap(LogCheckpoint to);
+  base::Result<void> list_gap();
+  Step next_piece();
 
   delta::Table table_;
   base::Version version_{-1};
-  std::optional<LogCheckpoint> behind_gap_;  // where the next step leads
-  int polls_in_vain_ = -1;                   // the first one looks whether the log was cleaned
+  std::optional<LogCheckpoint> behind_gap_;  // where the next steps lead
+  GapPiece piece_;
+  std::vector<GapFile> gap_files_;  // of the gap under way, by version
+  std::size_t gap_at_ = 0;          // of them, the first of the next piece
+  int polls_in_vain_ = -1;          // the first one looks whether the log was cleaned
   TableClock clock_;
   delta::Metadata metadata_;
 };

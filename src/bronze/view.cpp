@@ -65,6 +65,10 @@ std::string rows_beyond(const std::string& relation, const base::PositionVector&
          ") v(source, kafka_partition, reached) USING (source, kafka_partition) WHERE kafka_offset > coalesce(reached, -1))";
 }
 
+std::string last_offsets_query(const std::string& relation) {
+  return "SELECT source, kafka_partition, max(kafka_offset) FROM " + relation + " GROUP BY source, kafka_partition";
+}
+
 std::string raw_expression(std::string_view relation) {
   return relation.empty() ? "raw" : std::string(relation) + ".raw";
 }

@@ -29,6 +29,9 @@ std::string scan_expression(const std::vector<std::string>& paths, const std::ve
 // Of a bronze relation the rows beyond these positions, by source, partition and offset; all of a partition that has none.
 std::string rows_beyond(const std::string& relation, const base::PositionVector& positions);
 
+// Of a bronze relation the last offset of each partition: source, kafka_partition, kafka_offset.
+std::string last_offsets_query(const std::string& relation);
+
 // The payload of a row as the producer sent it, NULL where it is not kept: every query obtains it through this expression only, so that a
 // packed form can take its place. `relation` is the alias of the bronze relation, empty if there is only one.
 std::string raw_expression(std::string_view relation = "");

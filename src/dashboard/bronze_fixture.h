@@ -155,6 +155,7 @@ class BronzeFixture {
     const auto t = [](base::Micros m) { return "\"" + base::format_rfc3339(m) + "\""; };
     add->stats = "{\"numRecords\":" + std::to_string(rows.size()) + ",\"minValues\":{\"ts\":" + t(ts_min) +
                  ",\"arrival\":" + t(arrival_min) + "},\"maxValues\":{\"ts\":" + t(ts_max) + ",\"arrival\":" + t(arrival_max) + "}}";
+    add->tags["headpond.versions"] = std::to_string(version_ + 1) + "-" + std::to_string(version_ + 1);
     return *add;
   }
 

@@ -1,5 +1,6 @@
 #include "dashboard/engine.h"
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <mutex>
@@ -22,6 +23,7 @@ struct Pending {
   std::vector<bronze::DataFile> files;
   std::int64_t rows = 0;
   base::Version first_version{-1};
+  bool piece = false;  // they end within a gap of the log
   bool empty() const { return files.empty(); }
 };
 
@@ -66,9 +68,10 @@ class BatchEngine final : public Engine {
   base::Result<bool> open_tail();
   base::Result<bool> read_versions();
   bool full() const {
-    return pending_.rows >= limits_.batch_rows_max || static_cast<int>(pending_.files.size()) >= limits_.batch_files_max;
+    return pending_.piece || pending_.rows >= limits_.batch_rows_max || static_cast<int>(pending_.files.size()) >= limits_.batch_files_max;
   }
   base::Result<void> run_batch();
+  base::Result<base::PositionVector> positions_behind(const std::vector<std::string>& files);
   base::Result<BatchRange> fix_range();
   base::Result<void> resume();
   base::Result<void> load_admitted();
@@ -131,7 +134,9 @@ base::Result<void> BatchEngine::load_admitted() {
 
 base::Result<bool> BatchEngine::open_tail() {
   if (tail_) return true;
-  auto tail = bronze::Tail::open(world_.lake, world_.paths.bronze, gold_->last().bronze_version);
+  auto tail = bronze::Tail::open(world_.lake, world_.paths.bronze, gold_->last().bronze_version,
+                                 {.files_max = static_cast<std::size_t>(std::min(limits_.gap_files_max, limits_.batch_files_max)),
+                                  .rows_max = limits_.batch_rows_max});
   if (!tail && tail.error().kind == base::ErrorKind::kNotFound) return false;
   if (!tail) return std::unexpected(std::move(tail).error());
   tail_.emplace(std::move(*tail));
@@ -186,7 +191,8 @@ base::Result<bool> BatchEngine::read_versions() {
     if (full()) return true;
     TRY(auto step, tail_->next());
     if (!step) return false;
-    if (pending_.empty()) pending_.first_version = step->version;
+    if (pending_.empty()) pending_.first_version = step->gap ? gold_->last().bronze_version.next() : step->version;
+    pending_.piece = step->rest_from.has_value();
     for (auto& file : step->files) {
       pending_.rows += file.rows;
       rows_since_ += file.rows;
@@ -204,11 +210,27 @@ void BatchEngine::schedule_next() {
   next_trigger_ = behind ? now + kCatchUpPause : base::floor_to(now, trigger_) + trigger_;
 }
 
+// What gold has when it has the pending files, too: between two pieces of a gap only their rows can tell.
+base::Result<base::PositionVector> BatchEngine::positions_behind(const std::vector<std::string>& files) {
+  auto positions = tail_->clock().positions();
+  if (!pending_.piece) return positions;
+  const auto take = [&](const base::SourcePartition& where, base::Offset offset) {
+    auto& position = positions.try_emplace(where, offset).first->second;
+    position = std::max(position, offset);
+  };
+  for (const auto& [where, offset] : gold_->last().positions) take(where, offset);
+  TRY(const auto found, sql_->query(bronze::last_offsets_query(bronze::scan_expression(files, tail_->metadata().schema))));
+  for (const auto& row : found.rows)
+    take({row[0].as_text(), base::PartitionId(static_cast<std::int32_t>(row[1].as_int()))}, base::Offset(row[2].as_int()));
+  return positions;
+}
+
 base::Result<BatchRange> BatchEngine::fix_range() {
   auto files = bronze::scan_paths(world_.lake, world_.paths.bronze, pending_.files);
+  TRY(auto after, positions_behind(files));
   return BatchRange{.batch_id = gold_->last().batch_id + 1,
                     .before = gold_->last().positions,
-                    .after = tail_->clock().positions(),
+                    .after = std::move(after),
                     .first_version = pending_.first_version,
                     .last_version = tail_->version(),
                     .files = std::move(files),

@@ -39,6 +39,7 @@ struct Limits {
   // are read, so what is bounded by them is a batch's time (and the minutes it may span), not its memory.
   std::int64_t batch_rows_max = 200'000'000;
   int batch_files_max = 2048;
+  int gap_files_max = 1024;  // of a cleaned part of the log, in one batch: files that are open at once
   int versions_per_step_max = 64;
   // Of the right to be the branch's engine. A batch may last as long, and is not committed when another engine has taken over meanwhile.
   base::Duration lease = base::Duration::minutes(2);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "bronze/log_upkeep.h"
 #include "bronze/view.h"
 #include "dashboard/bronze_fixture.h"
 #include "dashboard/gold.h"
@@ -125,6 +126,35 @@ TEST_F(EngineTest, WaitsForBronzeAndThenTakesTheHistoryAtOnce) {
   EXPECT_EQ(engine->status().state, "running");
   EXPECT_EQ(number("SELECT count(*) FROM " + gold("batch")), 1);
   EXPECT_EQ(number("SELECT sum(n)::BIGINT FROM " + gold("rollup")), 14);
+  expect_gold_equals_bronze();
+}
+
+// Each engine ends after one batch of the gap, not knowing of the next; two partitions take turns in being ahead.
+TEST_F(EngineTest, AGapInTheLogIsCrossedInBatchesOfAFewFilesWhoeverEndsBetweenThem) {
+  for (int minute = 40; minute < 47; ++minute) bronze.commit(some_rows("11:" + std::to_string(minute), minute), at("11:50:00"));
+  const auto kept =
+      bronze::keep_log(*bronze.store, BronzeFixture::kRoot,
+                       {.scratch = bronze.directory + "/upkeep", .log_retention = {}, .checkpoint_now = true}, {bronze.clock, failpoints});
+  ASSERT_TRUE(kept) << kept.error().message;
+  ASSERT_EQ(kept->log_begins, base::Version(6));
+  for (int batch = 1; batch <= 3; ++batch) {
+    SCOPED_TRACE(batch);
+    auto engine = open(*bronze.store, "a", {.gap_files_max = 2});
+    for (int steps = 0; steps < 20 && number("SELECT count(*) FROM " + gold("batch")) < batch; ++steps) ASSERT_TRUE(engine->step());
+    ASSERT_EQ(number("SELECT count(*) FROM " + gold("batch")), batch);
+    EXPECT_FALSE(engine->status().complete_until) << "nothing is complete before the end of the gap";
+    EXPECT_EQ(engine->status().durable_version, base::Version(-1));
+    ASSERT_TRUE(engine->drain());
+  }
+  auto engine = open(*bronze.store, "a", {.gap_files_max = 2});
+  run(*engine);
+  EXPECT_EQ(number("SELECT count(*) FROM " + gold("batch")), 4);
+  EXPECT_EQ(number("SELECT max(\"rows\") FROM " + gold("batch")), 44 + 45);
+  EXPECT_EQ(number("SELECT max(last_version) FROM " + gold("batch")), 6);
+  EXPECT_EQ(engine->status().complete_until, at("11:49:00"));
+  expect_gold_equals_bronze();
+  bronze.commit(some_rows("11:51"), at("11:52:00"));
+  next_minute(*engine);
   expect_gold_equals_bronze();
 }
 

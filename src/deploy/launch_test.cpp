@@ -12,6 +12,7 @@
 #include "base/time.h"
 #include "bronze/cursor.h"
 #include "bronze/facts.h"
+#include "bronze/log_upkeep.h"
 #include "delta/log.h"
 #include "deploy/readiness.h"
 #include "deploy/start.h"
@@ -89,7 +90,20 @@ class LaunchTest : public testing::Test {
   }
   ~LaunchTest() override { std::filesystem::remove_all(directory); }
 
-  // Bronze: `count` versions, `step` apart, the last one just now.
+  static void first(delta::Commit& commit) {
+    commit.protocol = delta::Protocol{};
+    commit.protocol->min_writer_version = 7;
+    commit.protocol->writer_features = {"headpond"};
+    delta::Metadata metadata;
+    metadata.id = delta::make_uuid(1, 2);
+    metadata.name = "logs";
+    for (const auto& [name, type] : {std::pair{"ts", "timestamp"}, {"arrival", "timestamp"}, {"ingest_date", "date"}})
+      metadata.schema.push_back({name, type, true});
+    metadata.partition_columns = {"ingest_date"};
+    commit.metadata = metadata;
+  }
+
+  // Bronze: `count` versions with a row each, `step` apart, the last one just now.
   void fill(int count, base::Duration step, int from = 0) {
     delta::Table table(lake, "bronze");
     for (int i = from; i < count; ++i) {
@@ -97,6 +111,16 @@ class LaunchTest : public testing::Test {
       commit.timestamp_ms = (clock.now() - step * (count - 1 - i)).value() / 1000;
       commit.operation = "WRITE";
       commit.headpond = bronze::to_json(bronze::CommitFacts{});
+      const auto time = base::format_rfc3339(base::Micros(commit.timestamp_ms * 1000));
+      const auto bounds = R"({"ts":")" + time + R"(","arrival":")" + time + R"("})";
+      delta::AddFile file;
+      file.path = "ingest_date=2026-11-25/" + std::to_string(i) + ".parquet";
+      file.partition_values = {{"ingest_date", "2026-11-25"}};
+      file.size = 1;
+      file.stats = R"({"numRecords":1,"minValues":)" + bounds + R"(,"maxValues":)" + bounds + "}";
+      file.tags = {{"headpond.versions", std::to_string(i) + "-" + std::to_string(i)}};
+      commit.adds.push_back(std::move(file));
+      if (i == 0) first(commit);
       ASSERT_TRUE(table.put(base::Version(i), commit));
     }
   }
@@ -112,6 +136,7 @@ class LaunchTest : public testing::Test {
   env::FakeClock clock;
   env::MemoryStore lake{&clock}, checkpoints{&clock};
   env::SeededRandom random;
+  env::FakeFailpoints failpoints;
   FakeHttp http;
   FakeProcesses processes;
   std::string directory;
@@ -150,6 +175,29 @@ TEST_F(LaunchTest, ALogThatDoesNotReachBackMakesRulesBlindToo) {
   EXPECT_EQ(start->behind, base::Version(299));
   ASSERT_EQ(start->blind.size(), 1u);
   EXPECT_THAT(start->blind[0], HasSubstr("the log reaches back to"));
+}
+
+// The rows of the entries that are gone are in the checkpoint's files.
+TEST_F(LaunchTest, ACleanedLogMakesNoRuleBlindWhoseRowsAreStillThere) {
+  fill(3601, base::kSecond);
+  const auto kept =
+      bronze::keep_log(lake, "bronze", {.scratch = directory, .log_retention = {}, .checkpoint_now = true}, {clock, failpoints});
+  ASSERT_TRUE(kept) << kept.error().message;
+  ASSERT_EQ(kept->log_begins, base::Version(3600));
+  auto program = program_of(kRules);
+  const auto start = cold_start(lake, "bronze", program, topology.bronze, clock.now());
+  ASSERT_TRUE(start) << start.error().message;
+  EXPECT_THAT(start->blind, IsEmpty());
+  EXPECT_EQ(start->behind, base::Version(3600 - 916));
+  EXPECT_EQ(clock.now() - *start->sees_rows_from, base::Duration::seconds(615));
+
+  // Ten minutes of rows only: the long rule knows less than its window.
+  clock.advance(base::Duration::seconds(1));
+  const auto young = cold_start(lake, "bronze", program, topology.bronze, clock.now() - base::Duration::seconds(3000));
+  ASSERT_TRUE(young);
+  EXPECT_EQ(young->behind, base::Version(-1));
+  ASSERT_EQ(young->blind.size(), 1u);
+  EXPECT_THAT(young->blind[0], HasSubstr("bronze's rows reach back to"));
 }
 
 TEST_F(LaunchTest, DecidingChangesNothingAndClaimingTakesTheNextGeneration) {

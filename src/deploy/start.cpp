@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/time.h"
+#include "bronze/tail.h"
 #include "delta/log.h"
 
 namespace headpond::deploy {
@@ -31,6 +32,32 @@ base::Result<std::int64_t> last_before(const delta::Table& table, std::int64_t o
       high = middle - 1;
   }
   return low;
+}
+
+// What a checkpoint's files still hold of the versions whose entries are gone.
+struct Kept {
+  base::Version behind{-1};  // no row that arrived at `from` or later is of this version or an older one
+  base::Micros begins;       // first arrival of all
+};
+
+// None: the log was not cleaned, no checkpoint leads over what is missing, or its files have no rows from `from` on.
+base::Result<std::optional<Kept>> kept_in_files(env::ObjectStore& lake, const std::string& bronze_root, base::Micros from) {
+  auto tail = bronze::Tail::open(lake, bronze_root, base::Version(-1), {.files_max = 1});
+  if (!tail && tail.error().kind == base::ErrorKind::kCorrupt) return std::nullopt;  // the job, if it needs them, says what is missing
+  if (!tail) return std::unexpected(std::move(tail).error());
+  std::optional<Kept> kept;
+  std::optional<base::Micros> begins;
+  for (base::Version before(-1); tail->gap_to() != nullptr;) {
+    TRY(const auto step, tail->next());
+    if (!step) break;
+    for (const auto& file : step->files) {
+      begins = begins ? std::min(*begins, file.arrival_min) : file.arrival_min;
+      if (!kept && file.arrival_max >= from) kept = Kept{before, {}};
+    }
+    before = step->version;
+  }
+  if (kept) kept->begins = *begins;
+  return kept;
 }
 
 }  // namespace
@@ -63,7 +90,7 @@ base::Result<ColdStart> cold_start(env::ObjectStore& lake, const std::string& br
   if (newest.value() < 0) return base::fail(base::ErrorKind::kNotFound, "no bronze table at " + lake.describe() + bronze_root);
   TRY(const auto first_entry, table.oldest());
   const auto oldest = std::max<std::int64_t>(0, first_entry.value());
-  TRY(const auto begins, committed_at(table, oldest));
+  TRY(auto begins, committed_at(table, oldest));
 
   base::Duration reach(0);
   for (const auto& fold : program.folds)
@@ -78,8 +105,18 @@ base::Result<ColdStart> cold_start(env::ObjectStore& lake, const std::string& br
     start.sees_rows_from = claim - reach;
     return start;
   }
+  // Entries that are gone: their rows are in the files of the checkpoint the log begins with, and the job goes over such a gap.
   const char* why = oldest > 0 ? "the log reaches back to" : "bronze begins at";
-  if (oldest > 0) start.sees_rows_from = begins + ahead;
+  if (oldest > 0) {
+    TRY(const auto kept, kept_in_files(lake, bronze_root, claim - reach - ahead));
+    if (kept && kept->begins < begins) {
+      start.behind = kept->behind;
+      begins = kept->begins;
+      why = "bronze's rows reach back to";
+    }
+    start.sees_rows_from = std::max(begins + ahead, claim - reach);
+    if (begins < claim - reach - ahead) return start;
+  }
   for (const auto& fold : program.folds)
     for (const auto& rule : fold.rules) {
       const auto until = begins + reach_of(fold, rule);

@@ -5,7 +5,6 @@
 #include <mutex>
 
 #include "base/time.h"
-#include "bronze/tail.h"
 #include "bronze/view.h"
 #include "lease/lease.h"
 #include "notify/generation.h"
@@ -165,7 +164,7 @@ class PagerEngine final : public Engine {
 
   // What a new counter can know: rows behind the newest clock of the version the state stands at. None: the state has seen nothing yet.
   base::Result<std::optional<base::Micros>> sees_rows_from() {
-    if (meta_.version.value() < 0) return std::nullopt;
+    if (meta_.version.value() < 0 && meta_.positions.empty()) return std::nullopt;
     TRY(const auto tail, bronze::Tail::open(world_.lake, bronze_root_, meta_.version));
     base::Micros newest{0};
     // In front of a cleaned part of the log, the clocks behind it: later, so a rule is blind for longer, not shorter.
@@ -233,7 +232,7 @@ class PagerEngine final : public Engine {
 
   base::Result<bool> open_tail() {
     if (tail_) return true;
-    auto opened = bronze::Tail::open(world_.lake, bronze_root_, meta_.version);
+    auto opened = bronze::Tail::open(world_.lake, bronze_root_, meta_.version, settings_.gap_piece);
     if (!opened && opened.error().kind == base::ErrorKind::kNotFound) return false;
     if (!opened) return std::unexpected(std::move(opened).error());
     tail_.emplace(std::move(*opened));
@@ -276,14 +275,15 @@ class PagerEngine final : public Engine {
     TRY(auto folded, fold_rows(*sql_, rules_->program().folds, paths, fields, step.gap ? meta_.positions : base::PositionVector{}));
     count_rows(step, folded);
     int samples_left = kSamplesPerVersionMax;
-    const VersionInput input{step.version, step.clock.smallest_unstalled(), step.clock.stalled()};
+    VersionInput input{step.version, step.clock.smallest_unstalled(), step.clock.stalled()};
+    // Within a gap: no row to come can lie before it.
+    if (input.smallest_clock && step.rest_from) input.smallest_clock = std::min(*input.smallest_clock, *step.rest_from);
     stalled_ = input.stalled.size();
     const auto fill = [&](rules::Transition& t, const rules::FoldGroup& fold, const rules::Rule& rule) {
       evidence_->fill(t, fold, rule, *sql_, fields, samples_left-- > 0);
     };
     TRY(auto transitions, evaluator_->version(input, std::move(folded), fill));
-    meta_.version = step.version;
-    meta_.positions = step.clock.positions();
+    TRY_VOID(stand_behind(step, paths, fields));
     dirty_ = true;
     ++versions_since_batch_;
     last_version_seen_ = world_.clock.monotonic();
@@ -294,6 +294,24 @@ class PagerEngine final : public Engine {
       replay_until_ = base::Version(-1);
       outbox_.replaying(false);
     }
+    return {};
+  }
+
+  // Between two pieces of a gap the version is still the one before it, so who goes on here begins the gap again: his positions, those of
+  // the rows he has, say where in it he is.
+  base::Result<void> stand_behind(const bronze::Step& step, const std::vector<std::string>& paths,
+                                  const std::vector<delta::Field>& fields) {
+    if (!step.rest_from) {
+      meta_.version = step.version;
+      meta_.positions = step.clock.positions();
+      return {};
+    }
+    TRY(const auto reached, last_offsets(*sql_, paths, fields));
+    for (const auto& [partition, offset] : reached) {
+      auto& position = meta_.positions.try_emplace(partition, offset).first->second;
+      position = std::max(position, offset);
+    }
+    world_.failpoints.reach("pager.in_gap");
     return {};
   }
 

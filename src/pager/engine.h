@@ -19,6 +19,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "bronze/cursor.h"
+#include "bronze/tail.h"
 #include "env/clock.h"
 #include "env/failpoints.h"
 #include "env/object_store.h"
@@ -51,6 +52,7 @@ struct Settings {
   std::size_t hot_keys_max = 200'000;
   base::Duration checkpoint_every = base::Duration::minutes(1);
   base::Duration pipeline_late_after = base::Duration::seconds(30);  // without a version, by the engine's own clock
+  bronze::GapPiece gap_piece = {};                                   // of a cleaned part of the log, in one step()
   int threads = 1;
   std::int64_t memory_bytes = 512ll << 20;  // of the fold's queries
 };
@@ -65,7 +67,7 @@ class Engine {
                                                     const std::vector<RuleFile>& rules, World world, Settings settings = {});
   virtual ~Engine() = default;
 
-  // One version of bronze at most. True: there may be more to do at once.
+  // One version of bronze at most, or one piece of a gap in its log. True: there may be more to do at once.
   // Errors: kRetry: again later, nothing is lost or doubled. kFenced: another engine took over; open again. kInvalid, kCorrupt: stop.
   virtual base::Result<bool> step() = 0;
   // Makes what was evaluated durable and gives up the lease.

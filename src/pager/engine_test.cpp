@@ -5,8 +5,10 @@
 
 #include <filesystem>
 #include <map>
+#include <set>
 
 #include "base/time.h"
+#include "bronze/log_upkeep.h"
 #include "bronze/writer.h"
 #include "columns/batch.h"
 #include "env/fake.h"
@@ -110,8 +112,8 @@ class PagerEngineTest : public ::testing::Test {
     }
   }
 
-  // Runs, and takes what is to be sent (or only recorded) as a target that answers at once.
-  std::vector<rules::Transition> pages(bool sent = true) {
+  // Runs, and takes what is to be sent (or only recorded, or both) as a target that answers at once.
+  std::vector<rules::Transition> pages(std::optional<bool> sent = true) {
     run();
     std::vector<rules::Transition> out;
     while (true) {
@@ -127,7 +129,7 @@ class PagerEngineTest : public ::testing::Test {
         receipt.status = delivery.decision.value_or(notify::ReceiptStatus::kDelivered);
         receipts.push_back(receipt);
         const bool was_sent = !delivery.decision;
-        if (was_sent == sent) out.push_back(delivery.transition);
+        if (!sent || was_sent == *sent) out.push_back(delivery.transition);
       }
       engine->outbox().apply({1, ++receipt_objects}, receipts);
     }
@@ -192,6 +194,47 @@ TEST_F(PagerEngineTest, WhatSettledBeforeTheClaimIsRecordedAndWhatFiresAtItIsSen
   const auto sent = pages();
   EXPECT_EQ(text(sent), "g/Calm{\"host\":\"h1\"}#3@96 g/Calm{\"host\":\"h1\"}#4@106");
   EXPECT_EQ(engine->generation(), 1);
+}
+
+// Each engine ends between two pieces of the gap; the next begins the gap again, and what its positions say it has does not count.
+TEST_F(PagerEngineTest, AGapIsCrossedInPiecesWhoeverEndsBetweenThem) {
+  const auto said = [](const std::vector<rules::Transition>& transitions) {
+    std::set<std::string> out;
+    for (const auto& t : transitions) EXPECT_TRUE(out.insert(text({t}) + "=" + std::to_string(static_cast<int>(t.value))).second);
+    return out;
+  };
+  for (std::int64_t v = 0; v < 8; ++v)
+    commit({{30 * v}, {30 * v}, {30 * v}, {30 * v + 1, "h2", v < 3 ? 200 : 500}, {30 * v + 6}}, 30 * v + 7);
+  open(kCalm + kLost);
+  const auto expected = said(pages(std::nullopt));
+  ASSERT_GT(expected.size(), 12u);
+  ASSERT_TRUE(engine->drain());
+  const auto kept =
+      bronze::keep_log(*lake, kRoot, {.scratch = directory + "/upkeep", .log_retention = {}, .checkpoint_now = true}, {clock, failpoints});
+  ASSERT_TRUE(kept && kept->log_begins == base::Version(8));
+  commit({{300}}, 301);
+
+  branch.name = "fresh";
+  local = "fresh";
+  const Settings pieces{.batch_versions_max = 1, .gap_piece = {.files_max = 2}};
+  for (int steps = 1; steps <= 3; ++steps) {
+    SCOPED_TRACE(steps);
+    open(kCalm + kLost, pieces);
+    for (int i = 0; i < steps; ++i) {
+      const auto more = engine->step();
+      ASSERT_TRUE(more) << more.error().message;
+    }
+    EXPECT_EQ(engine->status().version, base::Version(-1));
+    EXPECT_LT(engine->status().complete_until.value_or(base::Micros(0)), at(60 * steps)) << "rows of it are still to come";
+    clock.advance(base::Duration::seconds(30));  // the lease of the one that ended
+  }
+  open(kCalm + kLost, pieces);
+  auto found = said(pages(std::nullopt));
+  for (const auto& one : found) EXPECT_TRUE(expected.contains(one) || one.find("@2") != std::string::npos) << one << " is not of the gap";
+  for (const auto& one : expected) EXPECT_TRUE(found.contains(one)) << one << " is missing";
+  ASSERT_TRUE(engine->drain());
+  EXPECT_EQ(engine->status().figures.at("missed_rows"), 0);
+  EXPECT_EQ(engine->status().version, base::Version(9));
 }
 
 TEST_F(PagerEngineTest, AfterACrashTheVersionsSinceTheLastBatchGiveTheSameTransitions) {

@@ -38,4 +38,13 @@ base::Result<std::vector<Folded>> fold_rows(sql::Engine& sql, const std::vector<
   return out;
 }
 
+base::Result<base::PositionVector> last_offsets(sql::Engine& sql, const std::vector<std::string>& paths,
+                                                const std::vector<delta::Field>& schema) {
+  base::PositionVector out;
+  TRY(const auto found, sql.query(bronze::last_offsets_query(bronze::scan_expression(paths, schema))));
+  for (const auto& row : found.rows)
+    out[{row[0].as_text(), base::PartitionId(static_cast<std::int32_t>(row[1].as_int()))}] = base::Offset(row[2].as_int());
+  return out;
+}
+
 }  // namespace headpond::pager

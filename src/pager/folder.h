@@ -26,4 +26,8 @@ base::Result<std::vector<Folded>> fold_rows(sql::Engine& sql, const std::vector<
                                             const std::vector<std::string>& paths, const std::vector<delta::Field>& schema,
                                             const base::PositionVector& beyond = {});
 
+// The last offset of each partition in these files. Errors: as fold_rows.
+base::Result<base::PositionVector> last_offsets(sql::Engine& sql, const std::vector<std::string>& paths,
+                                                const std::vector<delta::Field>& schema);
+
 }  // namespace headpond::pager
