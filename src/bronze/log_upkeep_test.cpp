@@ -360,6 +360,39 @@ TEST_F(LogUpkeepTest, AGapComesInPiecesThatAreWholeInEveryPartition) {
   }
 }
 
+// The file of versions 7 and 9 holds rows on both sides of that of version 8: positions between the two would be true of neither.
+TEST_F(LogUpkeepTest, FilesWhoseVersionsOverlapAreOnePieceOfAGap) {
+  ingest();
+  delta::Table table(world_.memory, kRoot);
+  const auto of = [&](int version) { return table.read(Version(version))->adds.at(0); };
+  delta::Commit rewrite;
+  rewrite.timestamp_ms = world_.clock.now().value() / 1000;
+  rewrite.operation = "OPTIMIZE";
+  rewrite.headpond = to_json(CommitFacts{});
+  auto merged = of(7);
+  merged.path += ".merged.parquet";
+  merged.tags["headpond.versions"] = "7-9";
+  merged.data_change = false;
+  rewrite.adds.push_back(merged);
+  for (const int version : {7, 9})
+    rewrite.removes.push_back({.path = of(version).path, .deletion_ms = rewrite.timestamp_ms, .data_change = false});
+  const auto beside = of(8).path;
+  ASSERT_TRUE(table.put(table.latest()->next(), rewrite));
+  kept();
+  auto tail = Tail::open(world_.memory, kRoot, Version(-1), {.files_max = 1});
+  ASSERT_TRUE(tail);
+  bool together = false;
+  while (tail->gap_to() != nullptr) {
+    const auto step = tail->next();
+    ASSERT_TRUE(step && *step) << step.error().message;
+    std::set<std::string> paths;
+    for (const auto& file : (*step)->files) paths.insert(file.path);
+    EXPECT_EQ(paths.contains(merged.path), paths.contains(beside)) << "version " << (*step)->version.value();
+    together = together || paths.contains(beside);
+  }
+  EXPECT_TRUE(together);
+}
+
 // A tail that stands still while the log is cleaned under it.
 TEST_F(LogUpkeepTest, ATailThatIsOvertakenByTheCleanUpCrossesTheGap) {
   ingest(10);
