@@ -1,5 +1,7 @@
 // Of a durable outbox: the page about pages that no target took.
 
+#include <algorithm>
+
 #include "notify/durable_outbox.h"
 #include "notify/json_codec.h"
 
