@@ -8,6 +8,7 @@
 #include "base/time.h"
 #include "bronze/audit.h"
 #include "bronze/view.h"
+#include "env/read_ahead.h"
 #include "env/scan_path.h"
 #include "ingest/topic_audit.h"
 #include "kafka/client.h"
@@ -147,10 +148,13 @@ int run_audit(const AuditCommand& command) {
   int code = kOk;
   auto session = Session::open(command.common, code);
   if (!session) return code;
-  auto engine = sql::Engine::open({.threads = 2, .memory_bytes = 2ll << 30, .spill_directory = ""}, session->lake.get());
+  env::ReadAhead lake(*session->lake);
+  auto engine = sql::Engine::open({.threads = 2, .memory_bytes = 2ll << 30, .spill_directory = ""}, &lake);
   if (!engine) return complain(engine.error());
+  bronze::Expect expect;
+  if (lake.reads_at_once() > 1) expect = [&lake](const std::vector<std::string>& paths) { lake.expect(paths); };
   const auto report =
-      bronze::audit(*session->lake, session->paths.bronze, command.deep ? row_reader(*session, **engine) : bronze::RowReader{});
+      bronze::audit(lake, session->paths.bronze, command.deep ? row_reader(*session, **engine) : bronze::RowReader{}, expect);
   if (!report) return complain(report.error());
   bool clean = report->clean();
   auto json = to_json(*report);

@@ -11,6 +11,8 @@ namespace headpond::bronze {
 namespace {
 
 constexpr int kAttemptsMax = 3;
+constexpr std::size_t kVersionsAhead = 32;
+constexpr std::int64_t kBytesAhead = 64ll << 20;
 
 }  // namespace
 
@@ -27,8 +29,10 @@ base::Result<AuditReport> Auditor::run() {
   TRY_VOID(find_checkpoints());
   TRY_VOID(read_ledger(versions));
   auto next = ledger_to_.next();
-  for (const auto version : versions) {
-    if (version < next) continue;
+  std::vector<base::Version> left(versions.lower_bound(next), versions.end());
+  for (std::size_t i = 0; i < left.size(); ++i) {
+    const auto version = left[i];
+    if (i % kVersionsAhead == 0) look_ahead({left.begin() + i, left.begin() + std::min(i + kVersionsAhead, left.size())});
     if (version > next) {
       found("missing version", next.next() == version
                                    ? at_version(next)
@@ -41,6 +45,25 @@ base::Result<AuditReport> Auditor::run() {
   }
   report_.version = *versions.rbegin();
   return std::move(report_);
+}
+
+void Auditor::look_ahead(const std::vector<base::Version>& versions) {
+  if (!expect_) return;
+  std::vector<std::string> paths;
+  for (const auto version : versions) paths.push_back(table_.path(delta::log_path(version)));
+  expect_(paths);
+  if (!rows_) return;
+  std::int64_t bytes = 0;
+  for (const auto version : versions) {
+    const auto commit = table_.read(version);
+    if (!commit) continue;  // check_version() says what is wrong with it
+    for (const auto& add : commit->adds) {
+      if (add.size < 0 || add.size > kBytesAhead - bytes) continue;
+      bytes += add.size;
+      paths.push_back(table_.path(add.path));
+    }
+  }
+  expect_(paths);
 }
 
 base::Result<void> Auditor::check_version(base::Version version) {
@@ -248,12 +271,12 @@ void Auditor::check_fold(base::Version version, const CommitFacts& facts, std::s
     if (state.clock) clocks_[partition] = *state.clock;  // also what later partitions start with
 }
 
-base::Result<AuditReport> audit(env::ObjectStore& store, const std::string& table_root, const RowReader& rows) {
+base::Result<AuditReport> audit(env::ObjectStore& store, const std::string& table_root, const RowReader& rows, const Expect& expect) {
   const delta::Table table(store, table_root);
   base::Result<AuditReport> report;
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     TRY(const auto before, table.oldest());
-    report = Auditor(store, table_root, rows).run();
+    report = Auditor(store, table_root, rows, expect).run();
     TRY(const auto after, table.oldest());
     if (before == after || (report && report->clean())) return report;  // else it was cleaned meanwhile: what was found may be that
   }

@@ -51,9 +51,13 @@ struct RowFact {
 // Calls `row` for every row of the file at `path` (relative to the table), in file order.
 using RowReader = std::function<base::Result<void>(const std::string& path, const std::function<void(const RowFact&)>& row)>;
 
+// Told which objects are read next and which of the earlier ones still are, at most 64 MB in all; for a far store:
+// env::ReadAhead::expect().
+using Expect = std::function<void(const std::vector<std::string>& paths)>;
+
 // From the log alone when `rows` is empty; with it, also every row of every live file (--deep).
 // Errors: kNotFound: no table. Damage is a finding, never an error.
-base::Result<AuditReport> audit(env::ObjectStore& store, const std::string& table_root, const RowReader& rows);
+base::Result<AuditReport> audit(env::ObjectStore& store, const std::string& table_root, const RowReader& rows, const Expect& expect = {});
 
 // XXH3 over (source, partition, offset, record_index, tenant, bytes); layout in docs/formats/bronze.md. A tenant whose data() is null is
 // NULL.

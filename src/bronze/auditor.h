@@ -21,7 +21,8 @@ std::string at_version(base::Version version);  // "version 17"
 // Follows the chain like a Tail does, but goes on behind what it finds.
 class Auditor {
  public:
-  Auditor(env::ObjectStore& store, const std::string& root, const RowReader& rows) : store_(store), table_(store, root), rows_(rows) {
+  Auditor(env::ObjectStore& store, const std::string& root, const RowReader& rows, const Expect& expect)
+      : store_(store), table_(store, root), rows_(rows), expect_(expect) {
     report_.deep = static_cast<bool>(rows);
   }
   base::Result<AuditReport> run();
@@ -34,6 +35,8 @@ class Auditor {
 
   void found(const std::string& what, const std::string& where) { report_.findings.push_back({what, where}); }
   base::Result<void> check_version(base::Version version);
+  // Announces the entries of these versions, then, for the rows, the files they name.
+  void look_ahead(const std::vector<base::Version>& versions);
   // What the ledger says of versions whose entries are gone, and what the checkpoint it leads to says of their files.
   base::Result<void> read_ledger(const std::set<base::Version>& in_log);
   void check_block(const LedgerBlock& block);
@@ -58,6 +61,7 @@ class Auditor {
   env::ObjectStore& store_;
   delta::Table table_;
   const RowReader& rows_;
+  const Expect& expect_;
   AuditReport report_;
   std::string table_name_;
   std::map<base::SourcePartition, Partition> partitions_;

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "delta/checkpoint.h"
+#include "env/read_many.h"
 
 namespace headpond::delta {
 namespace {
@@ -13,6 +14,7 @@ using base::fail;
 
 constexpr std::string_view kLog = "_delta_log/";
 constexpr std::size_t kDigits = 20;
+constexpr std::int64_t kEntriesAhead = 128;  // read at once; an entry has a few kilobytes
 
 // The number at the start of a name that goes on with `end`, or none: CRCs and foreign files are passed over.
 std::optional<base::Version> numbered(std::string_view path, std::string_view end) {
@@ -135,14 +137,21 @@ base::Result<void> Table::replay(Snapshot& snapshot, base::Version to) const {
     TRY(jumped, jump(snapshot, to));
   }
   while (snapshot.version < to) {
-    const base::Version next = snapshot.version.next();
-    auto commit = read(next);
-    if (!commit && commit.error().kind == ErrorKind::kNotFound && !jumped) {
-      TRY(jumped, jump(snapshot, to));
-      if (jumped) continue;
+    // A store that gains nothing by it is asked for one entry after the other.
+    const auto ahead = store_.reads_at_once() == 1 ? 1 : std::min(to.value() - snapshot.version.value(), kEntriesAhead);
+    std::vector<std::string> names;
+    for (auto version = snapshot.version.next(); std::ssize(names) < ahead; version = version.next())
+      names.push_back(path(log_path(version)));
+    const auto texts = env::get_many(store_, names);
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      if (!texts[i] && texts[i].error().kind == ErrorKind::kNotFound && !jumped) {
+        TRY(jumped, jump(snapshot, to));
+        if (jumped) break;
+      }
+      if (!texts[i]) return std::unexpected(texts[i].error());
+      TRY(const auto commit, parse(*texts[i], names[i]));
+      TRY_VOID(apply(snapshot, commit, store_.describe() + root_));
     }
-    if (!commit) return std::unexpected(std::move(commit).error());
-    TRY_VOID(apply(snapshot, *commit, store_.describe() + root_));
   }
   return {};
 }

@@ -60,6 +60,8 @@ class ObjectStore {
   virtual std::string describe() const = 0;
   // The file an object is, when the store is a local directory: readers that want a path (DuckDB) use it.
   virtual std::optional<std::string> local_path(const std::string& path) const = 0;
+  // How many reads a reader had best have under way at once: each waits for the network and costs little else. 1: no gain by several.
+  virtual int reads_at_once() const { return 1; }
 };
 
 }  // namespace headpond::env

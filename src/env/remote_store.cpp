@@ -14,6 +14,7 @@ using base::ErrorKind;
 
 // Parts of a multipart upload; what is smaller is one PUT.
 constexpr std::size_t kPartBytes = 8u << 20;
+constexpr int kReadsAtOnce = 32;
 // Stays in the store, so that all but the first opening ask once.
 constexpr const char* kProbe = "_headpond/put-if-absent";
 
@@ -164,6 +165,7 @@ class RemoteStore final : public ObjectStore {
   }
   std::string describe() const override { return name_; }
   std::optional<std::string> local_path(const std::string&) const override { return std::nullopt; }
+  int reads_at_once() const override { return kReadsAtOnce; }
 
  private:
   base::Result<std::string> read(const std::string& path, hp_range range) {

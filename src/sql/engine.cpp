@@ -2,13 +2,18 @@
 
 #include <duckdb.h>
 
+#include <algorithm>
 #include <duckdb/main/capi/capi_internal.hpp>
 
+#include "env/object_store.h"
 #include "sql/lake_files.h"
 #include "sql/vector.h"
 
 namespace headpond::sql {
 namespace {
+
+// What a thread that scans may hold: a row group's columns as they are stored, and what it makes of them.
+constexpr std::int64_t kBytesPerThread = 64ll << 20;
 
 base::Error error_of(duckdb_error_type type, const char* message) {
   std::string text = message ? message : "unknown DuckDB error";
@@ -81,10 +86,13 @@ base::Result<void> DuckEngine::start(const Limits& limits, env::ObjectStore* lak
   if (duckdb_create_config(&config) == DuckDBError) return base::fail(base::ErrorKind::kRetry, "DuckDB: cannot make a configuration");
   // Nothing is ever downloaded, and an empty temp_directory means that a query beyond its memory fails instead of filling the working
   // directory.
+  // DuckDB opens a file, and asks for one range after the other, per thread; a far store makes each of them wait.
+  const auto waiting = lake == nullptr ? 1 : std::min<std::int64_t>(lake->reads_at_once(), limits.memory_bytes / kBytesPerThread);
+  const auto threads = std::max<std::int64_t>(limits.threads, waiting);
   const std::pair<const char*, std::string> settings[] = {
-      {"threads", std::to_string(limits.threads)}, {"memory_limit", std::to_string(limits.memory_bytes) + "B"},
-      {"temp_directory", limits.spill_directory},  {"autoinstall_known_extensions", "false"},
-      {"autoload_known_extensions", "false"},      {"allow_community_extensions", "false"},
+      {"threads", std::to_string(threads)},       {"memory_limit", std::to_string(limits.memory_bytes) + "B"},
+      {"temp_directory", limits.spill_directory}, {"autoinstall_known_extensions", "false"},
+      {"autoload_known_extensions", "false"},     {"allow_community_extensions", "false"},
   };
   for (const auto& [name, value] : settings) {
     if (duckdb_set_config(config, name, value.c_str()) == DuckDBError) {

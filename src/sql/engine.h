@@ -25,7 +25,7 @@ class ObjectStore;
 namespace headpond::sql {
 
 struct Limits {
-  int threads = 1;
+  int threads = 1;  // of computing; over a far lake there are more, which wait for it
   std::int64_t memory_bytes = 512ll << 20;
   std::string spill_directory;  // empty: no spilling
 };

@@ -5,6 +5,7 @@
 #include <duckdb/common/file_system.hpp>
 #include <mutex>
 #include <string>
+#include <unordered_map>
 
 #include "env/scan_path.h"
 
@@ -24,11 +25,40 @@ std::string object_of(const std::string& path) {
   return path.substr(env::kLakeScheme.size());
 }
 
+// What the store said of the objects that were opened: DuckDB opens each of a scan's files three or four times. An object of a lake is
+// immutable, so it is asked about once; after a failure, again. Threads: any.
+class Known {
+ public:
+  explicit Known(env::ObjectStore& store) : store_(store) {}
+
+  env::ObjectMeta head(const std::string& path) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (const auto found = metas_.find(path); found != metas_.end()) return found->second;
+    }
+    auto meta = need(store_.head(path));
+    const std::lock_guard lock(mutex_);
+    if (metas_.size() >= kObjectsMax) metas_.clear();
+    metas_.insert_or_assign(path, meta);
+    return meta;
+  }
+  void forget(const std::string& path) {
+    const std::lock_guard lock(mutex_);
+    metas_.erase(path);
+  }
+
+ private:
+  static constexpr std::size_t kObjectsMax = 20'000;  // about 5 MB
+
+  env::ObjectStore& store_;
+  std::mutex mutex_;
+  std::unordered_map<std::string, env::ObjectMeta> metas_;
+};
+
 class LakeFile final : public duckdb::FileHandle {
  public:
-  LakeFile(duckdb::FileSystem& system, const std::string& name, duckdb::FileOpenFlags open_flags, env::ObjectStore& store,
-           env::ObjectMeta meta)
-      : FileHandle(system, name, open_flags), store_(store), meta_(std::move(meta)) {}
+  LakeFile(duckdb::FileSystem& system, const std::string& name, duckdb::FileOpenFlags open_flags, env::ObjectStore& store, Known& known)
+      : FileHandle(system, name, open_flags), store_(store), known_(known), meta_(known.head(object_of(name))) {}
   void Close() override {}
 
   const env::ObjectMeta& meta() const { return meta_; }
@@ -38,25 +68,31 @@ class LakeFile final : public duckdb::FileHandle {
     if (bytes == 0) return;
     const std::int64_t tail_begin = std::max<std::int64_t>(0, meta_.size - kTail);
     if (offset < tail_begin) {
-      copy(need(store_.get_range(meta_.path, offset, bytes)), 0, bytes, to);
+      copy(get(offset, bytes), 0, bytes, to);
       return;
     }
     const std::lock_guard lock(mutex_);
-    if (tail_.empty()) tail_ = need(store_.get_range(meta_.path, tail_begin, meta_.size - tail_begin));
+    if (tail_.empty()) tail_ = get(tail_begin, meta_.size - tail_begin);
     copy(tail_, offset - tail_begin, bytes, to);
   }
 
   std::int64_t at = 0;  // of reads without a position
 
  private:
-  void copy(const std::string& from, std::int64_t begin, std::int64_t bytes, char* to) const {
-    if (begin + bytes > static_cast<std::int64_t>(from.size()))
-      throw duckdb::IOException("%s: the store gave %lld bytes where %lld were asked for", meta_.path, static_cast<long long>(from.size()),
-                                static_cast<long long>(begin + bytes));
+  std::string get(std::int64_t offset, std::int64_t bytes) {
+    auto got = store_.get_range(meta_.path, offset, bytes);
+    if (got && static_cast<std::int64_t>(got->size()) == bytes) return *std::move(got);
+    known_.forget(meta_.path);
+    throw duckdb::IOException("%s", got ? meta_.path + ": the store gave " + std::to_string(got->size()) + " bytes where " +
+                                              std::to_string(bytes) + " were asked for"
+                                        : got.error().message);
+  }
+  static void copy(const std::string& from, std::int64_t begin, std::int64_t bytes, char* to) {
     std::memcpy(to, from.data() + begin, static_cast<std::size_t>(bytes));
   }
 
   env::ObjectStore& store_;
+  Known& known_;
   const env::ObjectMeta meta_;
   std::mutex mutex_;
   std::string tail_;
@@ -64,12 +100,12 @@ class LakeFile final : public duckdb::FileHandle {
 
 class LakeFiles final : public duckdb::FileSystem {
  public:
-  explicit LakeFiles(env::ObjectStore& store) : store_(store) {}
+  explicit LakeFiles(env::ObjectStore& store) : store_(store), known_(store) {}
 
   duckdb::unique_ptr<duckdb::FileHandle> OpenFile(const duckdb::string& path, duckdb::FileOpenFlags flags,
                                                   duckdb::optional_ptr<duckdb::FileOpener>) override {
     if (flags.OpenForWriting()) throw duckdb::PermissionException("%s: objects of the lake are read here, never written", path);
-    return duckdb::make_uniq<LakeFile>(*this, path, flags, store_, need(store_.head(object_of(path))));
+    return duckdb::make_uniq<LakeFile>(*this, path, flags, store_, known_);
   }
   void Read(duckdb::FileHandle& handle, void* buffer, std::int64_t bytes, duckdb::idx_t location) override {
     auto& file = static_cast<LakeFile&>(handle);
@@ -90,6 +126,11 @@ class LakeFiles final : public duckdb::FileSystem {
   std::int64_t GetFileSize(duckdb::FileHandle& handle) override { return static_cast<LakeFile&>(handle).meta().size; }
   duckdb::timestamp_t GetLastModifiedTime(duckdb::FileHandle& handle) override {
     return duckdb::timestamp_t(static_cast<LakeFile&>(handle).meta().modified.value());
+  }
+  // Without a tag DuckDB forgets what it read of a file that is younger than ten seconds.
+  duckdb::string GetVersionTag(duckdb::FileHandle& handle) override {
+    const auto& meta = static_cast<LakeFile&>(handle).meta();
+    return std::to_string(meta.modified.value()) + "-" + std::to_string(meta.size);
   }
   duckdb::FileType GetFileType(duckdb::FileHandle&) override { return duckdb::FileType::FILE_TYPE_REGULAR; }
   void Seek(duckdb::FileHandle& handle, duckdb::idx_t location) override {
@@ -117,6 +158,7 @@ class LakeFiles final : public duckdb::FileSystem {
 
  private:
   env::ObjectStore& store_;
+  Known known_;
 };
 
 }  // namespace

@@ -21,7 +21,7 @@ class CountingStore final : public env::ObjectStore {
     ++requests, bytes += length;
     return inner_.get_range(path, offset, length);
   }
-  base::Result<env::ObjectMeta> head(const std::string& path) override { return ++requests, inner_.head(path); }
+  base::Result<env::ObjectMeta> head(const std::string& path) override { return ++requests, ++heads, inner_.head(path); }
   base::Result<void> put(const std::string& path, std::string_view text) override { return inner_.put(path, text); }
   base::Result<void> put_if_absent(const std::string& path, std::string_view text) override { return inner_.put_if_absent(path, text); }
   base::Result<std::vector<env::ObjectMeta>> list(const std::string& prefix, const std::string& after, std::size_t limit) override {
@@ -32,7 +32,7 @@ class CountingStore final : public env::ObjectStore {
   std::string describe() const override { return "s3://somewhere/"; }
   std::optional<std::string> local_path(const std::string&) const override { return std::nullopt; }
 
-  int requests = 0;
+  int requests = 0, heads = 0;
   std::int64_t bytes = 0;
   bool broken = false;
 
@@ -77,6 +77,30 @@ TEST_F(LakeFilesTest, AsksForTheColumnsOfAQueryOnlyAndInFewRequests) {
   ASSERT_TRUE(sql_->query("SELECT sum(i) FROM " + scan("a.parquet")));
   EXPECT_LE(store_.requests, 10);  // size and footer, twice, and a range a row group
   EXPECT_LT(store_.bytes, size_ / 3);
+}
+
+TEST_F(LakeFilesTest, AnObjectIsAskedAboutOnceAndTheSameBytesAreReadOnce) {
+  ASSERT_TRUE(sql_->query("CREATE VIEW t AS SELECT * FROM " + scan("a.parquet")));
+  ASSERT_TRUE(sql_->query("SELECT sum(i) FROM t"));
+  EXPECT_EQ(store_.heads, 1);
+  const int requests = store_.requests;
+  ASSERT_TRUE(sql_->query("SELECT sum(i) FROM t"));
+  EXPECT_EQ(store_.requests, requests);
+}
+
+TEST_F(LakeFilesTest, AnObjectThatVanishedAfterItsFooterWasReadIsNamedAndLooksNewWhenItReturns) {
+  const auto path = "t/ingest_date=2026-11-25/a.parquet";
+  const auto bytes = memory_.get(path).value();
+  ASSERT_TRUE(sql_->query("CREATE VIEW t AS SELECT * FROM " + scan("a.parquet")));
+  ASSERT_TRUE(memory_.remove(path));
+  const auto result = sql_->query("SELECT sum(length(text)) FROM t");
+  ASSERT_FALSE(result);
+  EXPECT_NE(result.error().message.find("a.parquet"), std::string::npos) << result.error().message;
+  ASSERT_TRUE(memory_.put(path, bytes));
+  const auto again = sql_->query("SELECT sum(length(text))::BIGINT FROM t");
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(again->rows[0][0].as_int(), 200'000 * 32);
+  EXPECT_EQ(store_.heads, 2);
 }
 
 TEST_F(LakeFilesTest, HivePartitionsAreReadFromTheName) {
