@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""memory.py [--events N] [--large N] [--memory SIZE] [--days N] [--lanes N] [--upkeep] [--s3 [--put-ms N]]: a backlog on 64 partitions with records of 10 MB strewn in, taken in at once. The process's peak of resident memory
+"""memory.py [--events N] [--large N] [--memory SIZE] [--encoding E] [--days N] [--lanes N] [--upkeep] [--s3 [--put-ms N]]: a backlog on 64 partitions with records of 10 MB strewn in, taken in at once. The process's peak of resident memory
 (VmHWM, from the kernel) must stay within `bronze.memory`; where cgroups can be made, it runs under a hard limit of that + 64 MiB. Every record must be in the table, the
 large ones byte for byte, and `audit --deep` clean. One in four large records is not JSON, one has its 10 MB in a declared column, the rest in a field no column reads.
 --days: the timestamps of the small ones are spread over so many days, so that the rows of a moment go to many files. --s3: the lake is on a real S3 server, --put-ms: behind a proxy that holds each write back so long."""
@@ -31,7 +31,7 @@ TOPOLOGY = """\
 version: 1
 name: memory
 source:
-  kafka: {brokers: "%(brokers)s", topic: logs, encoding: json, start: earliest, lanes: %(lanes)s}
+  kafka: {brokers: "%(brokers)s", topic: logs, encoding: %(encoding)s, start: earliest, lanes: %(lanes)s}
 consumers:
   - {name: ops, tier: 2, freshness: 5m}
 bronze: {location: "%(location)s", memory: %(memory)s%(upkeep)s}
@@ -124,7 +124,7 @@ def run(directory, options, server=None):
             if options.put_ms:
                 os.environ["AWS_ENDPOINT_URL"] = SlowPuts(server.endpoint, options.put_ms / 1000).url
             location, data = "s3://lake/bronze/logs", directory / "s3" / "data" / "lake" / "bronze" / "logs"
-        topology.write_text(TOPOLOGY % {"brokers": kafka.bootstrap, "memory": options.memory, "location": location, "lanes": options.lanes,
+        topology.write_text(TOPOLOGY % {"brokers": kafka.bootstrap, "memory": options.memory, "location": location, "lanes": options.lanes, "encoding": options.encoding,
                                         "upkeep": UPKEEP if options.upkeep else ""})
         digests, events = [], 0
         rounds = 4  # so that large records lie between small ones in every partition
@@ -133,7 +133,7 @@ def run(directory, options, server=None):
             if options.days:
                 produce_days(kafka.bootstrap, events, count, options)
             else:
-                generated = headpond("generate", "-f", topology, "-n", count, timeout=3000)
+                generated = headpond("generate", "-f", topology, "-n", count, *([] if options.encoding == "json" else ["--batch", 500, "--malformed", 0]), timeout=3000)
                 check(generated.returncode == 0, generated.stderr)
             events += count
             digests += produce_large(kafka.bootstrap, options.large // rounds, options.seed + part)
@@ -152,7 +152,7 @@ def run(directory, options, server=None):
         for batch in rows_of.to_batches(columns=["raw"], filter=pyarrow.dataset.field("bytes") > LARGE // 2, batch_size=8):
             found += [hashlib.sha256(value.as_buffer()).hexdigest() for value in batch.column(0)]
         check(sorted(found) == sorted(digests), f"{len(found)} large records of {len(digests)}, or not their bytes")
-        print(f"memory: {events} events{f' over {options.days} days' if options.days else ''} and {len(digests)} records of 10 MB{' on S3' if server else ''}{f', {options.put_ms} ms a write' if options.put_ms else ''}{f', {options.lanes} lanes' if options.lanes > 1 else ''}, seed {options.seed}: VmHWM {peak / 2**20:.0f} MiB of {options.memory}"
+        print(f"memory: {events} events{'' if options.encoding == 'json' else f' as {options.encoding}'}{f' over {options.days} days' if options.days else ''} and {len(digests)} records of 10 MB{' on S3' if server else ''}{f', {options.put_ms} ms a write' if options.put_ms else ''}{f', {options.lanes} lanes' if options.lanes > 1 else ''}, seed {options.seed}: VmHWM {peak / 2**20:.0f} MiB of {options.memory}"
               f"{f', hard limit {(budget >> 20) + 64} MiB' if hard else ', no cgroup for a hard limit here'}; audit --deep clean")
 
 
@@ -161,6 +161,7 @@ if __name__ == "__main__":
     parser.add_argument("--events", type=int, default=240_000)
     parser.add_argument("--large", type=int, default=24)
     parser.add_argument("--memory", default="384MiB")
+    parser.add_argument("--encoding", choices=["json", "otlp_proto", "otlp_json"], default="json")
     parser.add_argument("--days", type=int, default=0)
     parser.add_argument("--s3", action="store_true")
     parser.add_argument("--put-ms", type=int, default=0)
