@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""memory.py [--events N] [--large N] [--memory SIZE] [--encoding E] [--days N] [--lanes N] [--upkeep] [--s3 [--put-ms N]]: a backlog on 64 partitions with records of 10 MB strewn in, taken in at once. The process's peak of resident memory
+"""memory.py [--events N] [--large N] [--memory SIZE] [--encoding E] [--days N] [--lanes N] [--squeezed] [--upkeep] [--s3 [--put-ms N]]: a backlog on 64 partitions with records of 10 MB strewn in, taken in at once. The process's peak of resident memory
 (VmHWM, from the kernel) must stay within `bronze.memory`; where cgroups can be made, it runs under a hard limit of that + 64 MiB. Every record must be in the table, the
 large ones byte for byte, and `audit --deep` clean. One in four large records is not JSON, one has its 10 MB in a declared column, the rest in a field no column reads.
---days: the timestamps of the small ones are spread over so many days, so that the rows of a moment go to many files. --s3: the lake is on a real S3 server, --put-ms: behind a proxy that holds each write back so long."""
+--days: the timestamps of the small ones are spread over so many days, so that the rows of a moment go to many files. --squeezed: the small ones are lines of 430 bytes that zstd shrinks
+a hundredfold, in batches of up to SQUEEZED bytes. --s3: the lake is on a real S3 server, --put-ms: behind a proxy that holds each write back so long."""
 import argparse
 import hashlib
 import json
@@ -27,6 +28,7 @@ from slow_puts import SlowPuts  # noqa: E402
 
 PARTITIONS = 64
 LARGE = 10_000_000
+SQUEEZED = 60_000_000  # bytes of payload in one batch, which is one answer of the broker
 TOPOLOGY = """\
 version: 1
 name: memory
@@ -84,6 +86,21 @@ def produce_days(brokers, first, count, options):
     check(producer.flush(120) == 0, "the records of many days are produced")
 
 
+def produce_squeezed(brokers, first, count, options):
+    """As produce_days, but nearly the same line each time, and whole seconds of them in one batch."""
+    producer = confluent_kafka.Producer({"bootstrap.servers": brokers, "log_level": 0, "linger.ms": 3_000, "compression.type": "zstd", "batch.size": SQUEEZED,
+                                         "batch.num.messages": 1_000_000, "message.max.bytes": 2 * SQUEEZED, "queue.buffering.max.messages": 1_000_000, "queue.buffering.max.kbytes": 400_000})
+    for i in range(first, first + count):
+        payload = json.dumps({"tenant": "t1", "service": "api", "message": f"request {i // 100} took 7 ms", "trace": "0123456789abcdef" * 21})
+        while True:
+            try:
+                producer.produce("logs", payload, partition=i // 130_000 % PARTITIONS)
+                break
+            except BufferError:
+                producer.poll(0.2)
+    check(producer.flush(240) == 0, "the squeezed records are produced")
+
+
 def limited(bytes_max):
     """What a child calls to run under a hard limit, or None where cgroups are not ours to make."""
     group = CGROUPS / f"headpond-memory-{os.getpid()}"
@@ -130,7 +147,9 @@ def run(directory, options, server=None):
         rounds = 4  # so that large records lie between small ones in every partition
         for part in range(rounds):
             count = options.events // rounds
-            if options.days:
+            if options.squeezed:
+                produce_squeezed(kafka.bootstrap, events, count, options)
+            elif options.days:
                 produce_days(kafka.bootstrap, events, count, options)
             else:
                 generated = headpond("generate", "-f", topology, "-n", count, *([] if options.encoding == "json" else ["--batch", 500, "--malformed", 0]), timeout=3000)
@@ -152,7 +171,7 @@ def run(directory, options, server=None):
         for batch in rows_of.to_batches(columns=["raw"], filter=pyarrow.dataset.field("bytes") > LARGE // 2, batch_size=8):
             found += [hashlib.sha256(value.as_buffer()).hexdigest() for value in batch.column(0)]
         check(sorted(found) == sorted(digests), f"{len(found)} large records of {len(digests)}, or not their bytes")
-        print(f"memory: {events} events{'' if options.encoding == 'json' else f' as {options.encoding}'}{f' over {options.days} days' if options.days else ''} and {len(digests)} records of 10 MB{' on S3' if server else ''}{f', {options.put_ms} ms a write' if options.put_ms else ''}{f', {options.lanes} lanes' if options.lanes > 1 else ''}, seed {options.seed}: VmHWM {peak / 2**20:.0f} MiB of {options.memory}"
+        print(f"memory: {events} events{'' if options.encoding == 'json' else f' as {options.encoding}'}{f' over {options.days} days' if options.days else ''}{' that shrink a hundredfold' if options.squeezed else ''} and {len(digests)} records of 10 MB{' on S3' if server else ''}{f', {options.put_ms} ms a write' if options.put_ms else ''}{f', {options.lanes} lanes' if options.lanes > 1 else ''}, seed {options.seed}: VmHWM {peak / 2**20:.0f} MiB of {options.memory}"
               f"{f', hard limit {(budget >> 20) + 64} MiB' if hard else ', no cgroup for a hard limit here'}; audit --deep clean")
 
 
@@ -167,6 +186,7 @@ if __name__ == "__main__":
     parser.add_argument("--put-ms", type=int, default=0)
     parser.add_argument("--lanes", type=int, default=1)
     parser.add_argument("--upkeep", action="store_true")
+    parser.add_argument("--squeezed", action="store_true")
     parser.add_argument("--seed", type=int, default=7)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="headpond-memory-") as place:
