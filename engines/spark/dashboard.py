@@ -15,7 +15,7 @@ import sys
 import time
 
 import py4j.protocol
-from headpond_spark import cursor, log_checkpoint, session
+from headpond_spark import cursor, failpoints, log_checkpoint, session
 from headpond_spark.bronze_log import BronzeLog, NewerFormat
 from headpond_spark.gold import Gold, Refused
 from headpond_spark.lake import open_objects, spark_uri
@@ -23,6 +23,7 @@ from headpond_spark.lease import Fenced, Lease
 from headpond_spark.micro_batch import Hole, MicroBatch
 
 PUBLISH_S = 10.0
+GAP_FILES = 1024  # of a cleaned part of the log, in one batch
 MINUTE_US = 60_000_000
 
 
@@ -61,11 +62,16 @@ class Progress:
         self.published = time.monotonic()
 
 
-def cross_gap(spark, job, gap, gold, work):
-    """What lies between gold and the checkpoint `gap`, whose entries of bronze's log are gone, becomes one batch."""
-    frame, rows = log_checkpoint.rows_over_gap(spark, job["lake"], job["bronze"], gap, gold.version)
-    print(f"dashboard: bronze's log was cleaned behind version {gold.version}; going on from its checkpoint of version {gap['version']}", flush=True)
-    work.run_over_gap(frame, rows, log_checkpoint.positions_of(gap))
+def cross_gap(spark, job, gap, gold, work, files_max):
+    """What lies between gold and the checkpoint `gap`, whose entries of bronze's log are gone, becomes batches of up to `files_max` files."""
+    files = log_checkpoint.files_over_gap(spark, job["lake"], job["bronze"], gap, gold.version)
+    print(f"dashboard: bronze's log was cleaned behind version {gold.version}; going on from its checkpoint of version {gap['version']}, {len(files)} files", flush=True)
+    taken = 0
+    for piece in log_checkpoint.pieces(files, files_max):
+        frame, rows = log_checkpoint.rows_of(spark, job["lake"], job["bronze"], piece)
+        taken += len(piece)
+        work.run_over_gap(frame, rows, log_checkpoint.positions_of(gap) if taken == len(files) else None)
+        failpoints.reach("gold.in_gap")
 
 
 def forget_stream(spark, place):
@@ -132,7 +138,7 @@ def run(options):
         work = MicroBatch(job, log, gold, lease)
         gap = log.begin(gold.version)
         if gap:
-            cross_gap(spark, job, gap, gold, work)
+            cross_gap(spark, job, gap, gold, work, options.max_files or GAP_FILES)
         log.advance()
         follow(spark, start(spark, job, options, log, gold, work), Progress(job, objects, log, gold, work))
         print(f"dashboard: batch {gold.batch_id}, bronze up to version {log.reached(gold.positions)}", flush=True)

@@ -197,6 +197,11 @@ class Growing:
         check(len(left) == 1, f"entries {left} are left of the log")
         return left[0]
 
+    def batches(self, branch):
+        """Their `last_version`s."""
+        table = deltalake.DeltaTable(str(self.lake / "gold" / branch)).to_pyarrow_table(filters=[("kind", "=", "batch")], columns=["last_version"])
+        return table["last_version"].to_pylist()
+
 
 def over_a_cleaned_log(work, lake):
     """Gold stands at a third of the table when all up to two thirds is cleaned; the next driver, over Spark's old folder, goes on behind it. Then one that begins at nothing."""
@@ -214,7 +219,14 @@ def over_a_cleaned_log(work, lake):
     driver.must_end_well()
     said = f"dashboard: bronze's log was cleaned behind version {newest // 3}; going on from its checkpoint of version {begins}"
     check(said in driver.log.read_text(), f"'{said}' is not in its log:\n{driver.tail()}")
-    Driver(write_job(work / "late.json", str(growing.lake), "late"), work / "late.log", {}).must_end_well()
+    # One that begins at nothing, three files at a time, ends between two pieces of the gap, and its successor begins the gap again.
+    late = write_job(work / "late.json", str(growing.lake), "late")
+    driver = Driver(late, work / "late.log", {"HEADPOND_FAILPOINT": "gold.in_gap:2"}, "--max-files", "3")
+    check(driver.wait() != 0, "the driver was to be killed within the gap")
+    pieces = len(growing.batches("late"))
+    check(pieces == 2 and all(last == -1 for last in growing.batches("late")), f"last versions of the batches of a gap's pieces: {growing.batches('late')}")
+    Driver(late, work / "late.log", {}, "--max-files", "3").must_end_well()
+    check(max(growing.batches("late")) == newest, f"last versions of the batches: {growing.batches('late')}")
     for branch in ("cleaned", "late"):  # against bronze with its whole log
         shutil.copytree(growing.lake / "gold" / branch, lake / "gold" / branch)
         print(f"{branch}:", oracle("gold_equals_bronze.py", "--lake", lake, "--branch", branch).strip().splitlines()[-1])

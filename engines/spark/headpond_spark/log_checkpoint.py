@@ -48,12 +48,33 @@ def positions_of(facts):
     return {(source, p["partition"]): p["position"] for source, partitions in facts["table"]["partitions"].items() for p in partitions if p["position"] >= 0}
 
 
-def rows_over_gap(spark, lake, root, facts, after):
-    """The rows of all files that hold versions beyond `after`, as of the checkpoint; and how many they are by the log."""
+def files_over_gap(spark, lake, root, facts, after):
+    """The files that hold versions beyond `after`, as of the checkpoint, by version: [{path, rows, first, last}]."""
+    added = spark.read.parquet(f"{spark_uri(lake)}/{root}/_delta_log/{facts['version']:020d}.checkpoint.parquet").where("add IS NOT NULL")
+    versions = F.split(F.element_at("add.tags", "headpond.versions"), "-")
+    columns = ["add.path", F.get_json_object("add.stats", "$.numRecords").cast("long").alias("rows"), versions[0].cast("long").alias("first"), versions[1].cast("long").alias("last")]
+    files = added.select(*columns).collect()
+    for file in files:
+        if file["last"] is None or file["rows"] is None:
+            raise Damaged(f"file {file['path']} in bronze's checkpoint of version {facts['version']} has no tag headpond.versions or no statistics; restore the checkpoint from a copy")
+    return sorted((file for file in files if file["last"] > after), key=lambda file: (file["first"], file["path"]))
+
+
+def pieces(files, files_max):
+    """`files` in lists of up to `files_max`. Those whose versions overlap stay together, so that in no partition does a row to come lie below one that was."""
+    piece, reached = [], -1
+    for file in files:
+        if len(piece) >= files_max and file["first"] > reached:
+            yield piece
+            piece = []
+        piece.append(file)
+        reached = max(reached, file["last"])
+    yield piece
+
+
+def rows_of(spark, lake, root, files):
+    """The rows of these files; and how many they are by the log."""
     table = f"{spark_uri(lake)}/{root}"
-    added = spark.read.parquet(f"{table}/_delta_log/{facts['version']:020d}.checkpoint.parquet").where("add IS NOT NULL")
-    last = F.split(F.element_at("add.tags", "headpond.versions"), "-")[1].cast("long")
-    files = added.where(last > after).select("add.path", F.get_json_object("add.stats", "$.numRecords").cast("long").alias("rows")).collect()
     schema = spark.read.format("delta").load(table).schema
     if not files:
         return spark.createDataFrame([], schema), 0

@@ -15,6 +15,11 @@ class Hole(Exception):
     """Rows that bronze's log says are there did not arrive, or came twice: stop, nothing of the batch is in gold."""
 
 
+def newer(a, b):
+    """Of two vectors the later offset of each partition."""
+    return a | {where: max(offset, a.get(where, -1)) for where, offset in b.items()}
+
+
 class MicroBatch:
     """Stateless between calls but for what it reads anew: bronze's log, gold's last batch."""
 
@@ -23,19 +28,23 @@ class MicroBatch:
         self.late = self.rows = 0
 
     def run(self, frame, _spark_batch_id):
-        self._commit(frame, self._covered)
+        self._commit(frame, self._covered, self.log.reached)
 
     def run_over_gap(self, frame, rows_by_log, positions):
-        """The rows of a part of the log that was cleaned: `frame` is all of its files, which have `rows_by_log` rows and cover up to `positions`."""
+        """The next rows of a part of the log that was cleaned: `frame` is files of it, which have `rows_by_log` rows and cover up to `positions`; None: files
+        are still to come, and these cover what they hold. The version of gold then stays in front of the gap."""
         rows = frame.count()
         if rows != rows_by_log:
             raise Hole(f"the files of the cleaned part of bronze's log have {rows_by_log} rows by its checkpoint, Spark read {rows}; run `headpond audit --deep`")
-        self._commit(frame, lambda *_: positions | {where: max(offset, positions.get(where, -1)) for where, offset in self.gold.positions.items()})
+        if positions is None:
+            self._commit(frame, lambda _, highest: newer(self.gold.positions, highest), lambda _: self.gold.version)
+        else:
+            self._commit(frame, lambda *_: newer(self.gold.positions, positions), self.log.reached)
 
-    def _commit(self, frame, covered):
+    def _commit(self, frame, covered, reached):
         while True:
             try:
-                return self._attempt(frame, covered)
+                return self._attempt(frame, covered, reached)
             except Overtaken:
                 continue  # from the other's vector; what it has covered is dropped here
 
@@ -47,7 +56,7 @@ class MicroBatch:
                        "start the job with a new checkpoint folder")
         return after
 
-    def _attempt(self, frame, covered):
+    def _attempt(self, frame, covered, reached):
         gold, log = self.gold, self.log
         gold.refresh()
         log.advance()
@@ -60,7 +69,7 @@ class MicroBatch:
             return
         after = covered(count, {(row["source"], row["kafka_partition"]): row["highest"] for row in found})
         late = sum(row["late"] for row in found)
-        facts = (positions_json(gold.positions), positions_json(after), gold.version + 1, max(gold.version, log.reached(after)), count, late, started_us)
+        facts = (positions_json(gold.positions), positions_json(after), gold.version + 1, max(gold.version, reached(after)), count, late, started_us)
         span = min(row["first_us"] for row in found), max(row["last_us"] for row in found)
         partials = R.fine(rows, self.section["rollups"]).persist(StorageLevel.MEMORY_AND_DISK)
         try:
