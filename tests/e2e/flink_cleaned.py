@@ -1,5 +1,6 @@
 """The Flink job over a log that `headpond maintain` cleaned beyond its savepoint, with files merged across it: it goes on by the checkpoint of the log, of the
-files' rows counts what its positions do not have. Then the settled transitions are those of a run that was never stopped. And a job that begins on such a log, in one step where the other takes many."""
+files' rows counts what its positions do not have. Then the settled transitions are those of a run that was never stopped. And a job that begins on such a log, in one step where the other takes many;
+and one of whose files one is gone, which ends."""
 import json
 import pathlib
 import shutil
@@ -10,7 +11,7 @@ import pyarrow.parquet
 
 from flink_harness import BRONZE, Branch, finish, growing, oracle, run_cases
 from flink_pages import TOPOLOGY, RULES, busy_case
-from harness import check, headpond
+from harness import check, headpond, wait_until
 
 VERSIONS, HOSTS = 46, 20
 STOPPED, MERGED, REWRITTEN, CLEANED = 14, range(9, 19), 24, 32
@@ -70,6 +71,21 @@ def check_settled(case, stream, transitions, where):
     return len(wanted)
 
 
+def lose_a_file(s3, cluster, fresh, merged, program):
+    """A live file is not there: the job asks a while, then ends with the file's name and says so in the cursor."""
+    shutil.copytree(fresh.lake / BRONZE, s3.data / (fresh.name + "-lost") / "lake" / BRONZE)
+    branch = Branch(s3, fresh.name + "-lost", program)
+    path = urllib.parse.unquote(merged)
+    (branch.lake / BRONZE / path).unlink()
+    job = cluster.submit(branch.document, 2)
+    wait_until(lambda: cluster.state(job) in ("FAILED", "CANCELED"), 150, "the job without its file ends")
+    check(cluster.restarts(job) == 0, "it was restarted %d times" % cluster.restarts(job))
+    said = "%s/%s is gone" % (BRONZE, path)
+    check(said in cluster.why(job), "'%s' is not in: %s" % (said, cluster.why(job)))
+    cursor = branch.cursor()
+    check(cursor.get("state") == "failed" and said in cursor.get("message", ""), "the cursor says: %s" % cursor)
+
+
 def test_cleaned(s3, cluster, rng):
     case = busy_case(rng.randrange(10**9), VERSIONS, HOSTS)
     stream = run_cases([case], s3.data)[0]["streams"][0]
@@ -87,6 +103,7 @@ def test_cleaned(s3, cluster, rng):
     jobs = [cluster.submit(branch.document, 2, savepoint, ["--gap-files", 3]), cluster.submit(fresh.document, 1)]
     fresh.wait_for(CLEANED, cluster, jobs[1])
     cluster.cancel(jobs[1])
+    lose_a_file(s3, cluster, fresh, merged, stream["program"])
     branch.wait_for(CLEANED, cluster, jobs[0])
     savepoint = cluster.savepoint_and_stop(jobs[0], branch.checkpoints + "-savepoints")
     job = cluster.submit(branch.document, 1, savepoint)

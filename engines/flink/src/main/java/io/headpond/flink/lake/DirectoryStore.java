@@ -30,7 +30,13 @@ final class DirectoryStore implements ObjectStore {
 
   @Override
   public void download(String path, Path to) throws IOException {
-    Files.copy(root.resolve(path), to);
+    Path from = root.resolve(path);
+    try {
+      Files.copy(from, to);
+    } catch (NoSuchFileException e) {
+      if (Files.exists(from) || !Files.isDirectory(root)) throw e; // the local folder; or a lake that is not mounted
+      throw new NoSuchObject(path, e);
+    }
   }
 
   @Override

@@ -16,7 +16,21 @@ public interface ObjectStore extends AutoCloseable {
   /** Empty: there is no such object. */
   Optional<byte[]> get(String path) throws IOException;
 
-  /** Into a new local file. A missing object is an IOException. */
+  /** The store has answered that there is no such object. */
+  final class NoSuchObject extends IOException {
+    private final String path;
+
+    public NoSuchObject(String path, Throwable cause) {
+      super(path + ": there is no such object", cause);
+      this.path = path;
+    }
+
+    public String path() {
+      return path;
+    }
+  }
+
+  /** Into a new local file. NoSuchObject: there is none. */
   void download(String path, Path to) throws IOException;
 
   void put(String path, byte[] bytes) throws IOException;

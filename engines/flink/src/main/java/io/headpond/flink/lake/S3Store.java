@@ -77,7 +77,12 @@ final class S3Store implements ObjectStore {
 
   @Override
   public void download(String path, Path to) throws IOException {
-    call("download " + path, () -> client.getObject(r -> r.bucket(bucket).key(prefix + path), to));
+    try {
+      call("download " + path, () -> client.getObject(r -> r.bucket(bucket).key(prefix + path), to));
+    } catch (IOException e) {
+      boolean none = e.getCause() instanceof NoSuchKeyException; // not NoSuchBucket
+      throw none ? new NoSuchObject(path, e) : e;
+    }
   }
 
   @Override

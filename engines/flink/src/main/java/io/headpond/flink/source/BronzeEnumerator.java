@@ -190,6 +190,7 @@ final class BronzeEnumerator implements SplitEnumerator<Bundle, String> {
 
   @Override
   public void handleSourceEvent(int reader, SourceEvent event) {
+    if (event instanceof Lost lost) throw refused(Refusal.of(lost.message()));
     if (event instanceof Finished done) finished.merge(reader, done.version(), Math::max);
     limit();
   }

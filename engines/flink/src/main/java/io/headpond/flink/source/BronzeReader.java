@@ -18,6 +18,7 @@ import org.apache.flink.api.connector.source.ReaderOutput;
 import org.apache.flink.api.connector.source.SourceReader;
 import org.apache.flink.api.connector.source.SourceReaderContext;
 import org.apache.flink.core.io.InputStatus;
+import org.apache.flink.runtime.execution.SuppressRestartsException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -78,12 +79,17 @@ final class BronzeReader implements SourceReader<Item, Bundle> {
     }
   }
 
-  /** A lake that does not answer is asked again; what else is wrong fails the job, which begins again at its checkpoint. */
+  /**
+   * A lake that does not answer is asked again, one that knows no such file for a while; what else is wrong fails the job, which begins again
+   * at its checkpoint.
+   */
   private Folder.Folded fold(Folder folder, Bundle bundle) throws InterruptedException, SQLException {
+    MissingFiles missing = new MissingFiles(bundle.version());
     for (long waitMs = 100; ; waitMs = Math.min(waitMs * 2, 10_000)) {
       try {
         return folder.fold(bundle);
       } catch (IOException e) {
+        if (e instanceof ObjectStore.NoSuchObject none) missing.answered(none);
         LOG.warn("version {}: {}; trying again in {} ms", bundle.version(), e.getMessage(), waitMs);
         Thread.sleep(waitMs);
       }
@@ -109,6 +115,10 @@ final class BronzeReader implements SourceReader<Item, Bundle> {
   public InputStatus pollNext(ReaderOutput<Item> output) throws Exception {
     Done done = folded.poll();
     if (done == null) return InputStatus.NOTHING_AVAILABLE;
+    if (done.error() instanceof SuppressRestartsException refusal) {
+      context.sendSourceEventToCoordinator(new Lost(refusal.getCause().getMessage())); // it ends the job, and says so in the branch's cursor
+      return InputStatus.NOTHING_AVAILABLE;
+    }
     if (done.error() != null) throw new IOException("folding bronze failed: " + done.error().getMessage(), done.error());
     Step step = done.bundle().step();
     if (done.bundle().leader()) output.collect(Item.step(step));
