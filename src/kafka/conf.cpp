@@ -100,6 +100,8 @@ base::Result<Conf> make_conf(const ClientOptions& options, Role role) {
     TRY_VOID(default_to("fetch.message.max.bytes", "524288"));
     TRY_VOID(set(conf.get(), "queued.max.messages.kbytes", std::to_string(options.queue_bytes >> 10)));
     TRY_VOID(set(conf.get(), "fetch.max.bytes", std::to_string(options.fetch_bytes)));
+    // How far the size of a batch is guessed that does not state it, as zstd's need not (rdkafka_zstd.c): only what is unpacked is touched.
+    TRY_VOID(set(conf.get(), "receive.message.max.bytes", "1073741824"));
     // The bytes above are payloads and keys alone; what the client keeps beside each record outweighs small ones.
     TRY_VOID(set(conf.get(), "queued.min.messages", std::to_string(std::max<std::int64_t>(options.queue_bytes / kKeptPerRecord, 1000))));
     TRY_VOID(default_to("fetch.queue.backoff.ms", "5"));

@@ -145,6 +145,13 @@ class Consumer final : public Source {
       case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
       case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
       case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_ID: event.kind = EventKind::kRefused; break;
+      case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
+      case RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED:  // it would be fetched again without end
+        event.kind = EventKind::kRefused;
+        event.message +=
+            "; the client cannot unpack this batch: delete the records up to it (kafka-delete-records) and go on with "
+            "--accept-loss, and let the producer send smaller batches or another compression.type";
+        break;
       default: event.kind = EventKind::kInterrupted;
     }
     handler.on_event(handler.context, event);

@@ -26,7 +26,7 @@ enum class EventKind {
   kOutOfRange,   // `offset` is not in the log (retention, or a log that was cut)
   kTruncated,    // the broker's log ends below what was read: records were lost or the topic is another one
   kInterrupted,  // the fetch session broke (leader moved, connection lost); the client goes on by itself
-  kRefused,      // not authorized, unknown topic or partition: a person must act
+  kRefused,      // not authorized, unknown topic or partition, a batch that cannot be unpacked: a person must act
 };
 
 struct PartitionEvent {
