@@ -219,13 +219,13 @@ def over_a_cleaned_log(work, lake):
     driver.must_end_well()
     said = f"dashboard: bronze's log was cleaned behind version {newest // 3}; going on from its checkpoint of version {begins}"
     check(said in driver.log.read_text(), f"'{said}' is not in its log:\n{driver.tail()}")
-    # One that begins at nothing, three files at a time, ends between two pieces of the gap, and its successor begins the gap again.
+    # One that begins at nothing, nine files at a time, ends between two pieces of the gap, and its successor begins the gap again.
     late = write_job(work / "late.json", str(growing.lake), "late")
-    driver = Driver(late, work / "late.log", {"HEADPOND_FAILPOINT": "gold.in_gap:2"}, "--max-files", "3")
+    driver = Driver(late, work / "late.log", {"HEADPOND_FAILPOINT": "gold.in_gap:2"}, "--max-files", "9")
     check(driver.wait() != 0, "the driver was to be killed within the gap")
     pieces = len(growing.batches("late"))
     check(pieces == 2 and all(last == -1 for last in growing.batches("late")), f"last versions of the batches of a gap's pieces: {growing.batches('late')}")
-    Driver(late, work / "late.log", {}, "--max-files", "3").must_end_well()
+    Driver(late, work / "late.log", {}, "--max-files", "9").must_end_well()
     check(max(growing.batches("late")) == newest, f"last versions of the batches: {growing.batches('late')}")
     for branch in ("cleaned", "late"):  # against bronze with its whole log
         shutil.copytree(growing.lake / "gold" / branch, lake / "gold" / branch)
