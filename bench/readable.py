@@ -22,8 +22,8 @@ import pyarrow.parquet
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 import harness  # noqa: E402
+from far_store import FarStore  # noqa: E402
 from harness import check  # noqa: E402
-from slow_puts import SlowPuts  # noqa: E402
 
 POLL_S = 0.01
 WARM_S = 5
@@ -55,7 +55,7 @@ class Store:
         subprocess.run([tool, "bucket", directory / "s3", "lake"], check=True)
         self.env = dict(re.findall(r"(\w+)=(\S+)", subprocess.run([tool, "env", directory / "s3"], capture_output=True, text=True, check=True).stdout))
         if put_ms:
-            self.env["AWS_ENDPOINT_URL"] = SlowPuts(endpoint, put_ms / 1000).url
+            self.env["AWS_ENDPOINT_URL"] = FarStore(endpoint, put_ms / 1000, ("PUT", "POST")).url
         self.lake, self.root = "s3://lake", "lake"
         self.fs = pyarrow.fs.S3FileSystem(access_key=self.env["AWS_ACCESS_KEY_ID"], secret_key=self.env["AWS_SECRET_ACCESS_KEY"], scheme="http",
                                           endpoint_override=endpoint.removeprefix("http://"), region="us-east-1")

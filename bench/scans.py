@@ -5,8 +5,6 @@ many small files on S3 (versitygw) costs: `headpond sql`, the dashboard's catchi
 directory there is no proxy. A line of JSON per reading: wall seconds, CPU seconds, VmHWM, requests, bytes, most at a time. With several binaries each runs the
 same, in turn; their answers must be equal."""
 import argparse
-import http.client
-import http.server
 import json
 import os
 import pathlib
@@ -23,75 +21,13 @@ import dumps  # noqa: E402
 import embedded  # noqa: E402
 import harness  # noqa: E402
 import recorded  # noqa: E402
+from far_store import FarStore  # noqa: E402
 from harness import check  # noqa: E402
 
 QUERIES = {
     "count": "SELECT count(*), sum(bytes) FROM bronze",
     "day": "SELECT tenant, count(*), sum(bytes) FROM bronze WHERE arrival >= TIMESTAMPTZ '{day}' AND arrival < TIMESTAMPTZ '{day}' + INTERVAL 1 DAY AND severity_number >= 17 GROUP BY 1 ORDER BY 1",
 }
-
-
-class Far:
-    """A store behind `seconds` of latency. One connection to the store for each of the client's."""
-
-    def __init__(self, target, seconds):
-        self.lock, self.requests, self.bytes, self.at_once, self.most = threading.Lock(), 0, 0, 0, 0
-        far, host = self, target.removeprefix("http://")
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-            wbufsize = -1
-
-            def setup(self):
-                super().setup()
-                self.store = http.client.HTTPConnection(host, timeout=60)
-
-            def finish(self):
-                self.store.close()
-                super().finish()
-
-            def forward(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                with far.lock:
-                    far.requests += 1
-                    far.at_once += 1
-                    far.most = max(far.most, far.at_once)
-                time.sleep(seconds)
-                self.store.request(self.command, self.path, body, dict(self.headers))
-                answer = self.store.getresponse()
-                content = answer.read()
-                with far.lock:
-                    far.at_once -= 1
-                    far.bytes += len(content)
-                self.send_response_only(answer.status)
-                for name, value in answer.getheaders():
-                    if name.lower() not in ("transfer-encoding", "connection", "content-length"):
-                        self.send_header(name, value)
-                self.send_header("Content-Length", answer.getheader("Content-Length") if self.command == "HEAD" else str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-                self.wfile.flush()
-
-            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = forward
-
-            def log_message(self, *_):
-                pass
-
-        class Server(http.server.ThreadingHTTPServer):
-            request_queue_size = 128
-
-            def handle_error(self, *_):
-                pass  # a client that ended
-
-        self.server = Server(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
 
 
 def run(binary, arguments, env, expected=0):
@@ -168,7 +104,7 @@ def measure_one(options, name, latency, binary, made, facts, scratch):
     try:
         shutil.copytree(made, data, dirs_exist_ok=True)
         if latency or (options.store == "s3" and options.counted):
-            far = Far(endpoint, latency / 1000)
+            far = FarStore(endpoint, latency / 1000)
             env = {**env, "AWS_ENDPOINT_URL": far.url}
         topology = recorded.write_topology(scratch, "s3://lake" if options.store == "s3" else data, False)
         answer, used = reading(name, binary, topology, data, env, facts, scratch)

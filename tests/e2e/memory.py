@@ -23,8 +23,8 @@ import pyarrow.dataset
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import harness  # noqa: E402
 import s3  # noqa: E402
+from far_store import FarStore  # noqa: E402
 from harness import check, headpond  # noqa: E402
-from slow_puts import SlowPuts  # noqa: E402
 
 PARTITIONS = 64
 LARGE = 10_000_000
@@ -139,7 +139,7 @@ def run(directory, options, server=None):
         if server:
             os.environ.update(server.env)
             if options.put_ms:
-                os.environ["AWS_ENDPOINT_URL"] = SlowPuts(server.endpoint, options.put_ms / 1000).url
+                os.environ["AWS_ENDPOINT_URL"] = FarStore(server.endpoint, options.put_ms / 1000, ("PUT", "POST")).url
             location, data = "s3://lake/bronze/logs", directory / "s3" / "data" / "lake" / "bronze" / "logs"
         topology.write_text(TOPOLOGY % {"brokers": kafka.bootstrap, "memory": options.memory, "location": location, "lanes": options.lanes, "encoding": options.encoding,
                                         "upkeep": UPKEEP if options.upkeep else ""})
