@@ -28,14 +28,14 @@ def check(condition, message):
 
 
 def wait_until(condition, seconds, what):
-    """Polls until condition() is truthy and returns it; Failed, naming `what`, at the deadline."""
+    """Polls until condition() is truthy and returns it; Failed, naming `what` (or what it returns), at the deadline."""
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
-            raise Failed(f"not within {seconds} s: {what}")
+            raise Failed(f"not within {seconds} s: {what() if callable(what) else what}")
         threading.Event().wait(0.1)
 
 

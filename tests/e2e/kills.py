@@ -92,6 +92,9 @@ class Run:
             up.kill()
         self.kills.append((time.time(), name or "at random"))
 
+    def tail(self):
+        return "\n".join(self.log.read_text().splitlines()[-12:])
+
     def finish(self):
         """Lets everything come to rest, then stops it in order."""
         self.traffic.terminate()
@@ -100,6 +103,7 @@ class Run:
         stopped = time.time()
 
         def at_rest():
+            check(up.running(), f"`up` ended by itself: {self.tail()}")
             now = harness.statuses(self.topology)
             if not all(kind in now for kind in ("ingest", "pager", "dashboard")):
                 return False
@@ -107,7 +111,7 @@ class Run:
             return (now["ingest"]["figures"].get("kafka_lag", 1) == 0 and (now["pager"].get("complete_until") or "") > stamp(stopped + 20)
                     and (now["dashboard"].get("complete_until") or "") > stamp(stopped) and now["pager"]["figures"].get("pending_pages", 1) == 0)
 
-        wait_until(at_rest, 240, "ingest, pager and dashboard catch up and every page is receipted")
+        wait_until(at_rest, 240, lambda: f"ingest, pager and dashboard catch up and every page is receipted:\n{headpond('status', '-f', self.topology).stdout}{self.tail()}")
         check(up.terminate() == 0, "`up` did not end cleanly on SIGTERM")
 
     def check_pages(self):

@@ -43,7 +43,7 @@ class S3:
 
 
 class Proxy:
-    """Stands before an S3 server and spoils `share` of the requests, each kind as often as the others."""
+    """Stands before an S3 server and spoils `share` of the requests, each kind as often as the others, and the first try of every removal."""
 
     KINDS = ["unavailable", "slow", "reset", "answer-lost"]
 
@@ -52,6 +52,7 @@ class Proxy:
         self.share, self.random, self.lock = share, random.Random(seed), threading.Lock()
         self.hits = collections.Counter()
         self.requests = 0
+        self.removals = {}  # by what is removed → how it was spoilt
         proxy = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -74,10 +75,13 @@ class Proxy:
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
-    def choose(self):
+    def choose(self, handler, body):
+        removal = (handler.path, body) if handler.command == "DELETE" or handler.path.endswith("?delete") else None
         with self.lock:
             self.requests += 1
             kind = self.random.choice(self.KINDS) if self.random.random() < self.share else None
+            if removal and self.share and removal not in self.removals:
+                kind = self.removals[removal] = self.KINDS[len(self.removals) % len(self.KINDS)]
             if kind:
                 self.hits[kind] += 1
             return kind
@@ -102,7 +106,7 @@ class Proxy:
 
     def serve(self, handler):
         body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
-        kind = self.choose()
+        kind = self.choose(handler, body)
         if kind == "reset":
             return self.reset(handler)
         if kind == "unavailable":
@@ -218,6 +222,8 @@ def main():
             check_upkeep(run)
             os.environ["AWS_ENDPOINT_URL"] = s3.endpoint
             check_refusals(run.topology, s3)
+            spoilt = set(proxy.removals.values())
+            check(options.faults == 0 or spoilt == set(Proxy.KINDS), f"removals were spoilt in these ways only: {spoilt}")
             faults = ", ".join(f"{kind} {proxy.hits[kind]}" for kind in Proxy.KINDS)
             check(options.faults == 0 or all(proxy.hits[kind] for kind in Proxy.KINDS), f"a kind of fault never happened: {faults}")
             print(pages)

@@ -243,14 +243,22 @@ impl Store {
         }
     }
 
+    /// To remove what is gone succeeds, so a request whose answer was lost is repeated; the client does not repeat it, for on S3 it is a POST.
     pub async fn remove(&self, path: &str) -> Result<()> {
         let key = self.key(path)?;
-        match self.client.delete(&key).await {
-            Ok(()) => Ok(()),
-            Err(e) => match self.failed("remove", path, &e) {
-                Failure { status: failure::NOT_FOUND, .. } => Ok(()),
-                other => Err(other),
-            },
+        for attempt in 1.. {
+            let error = match self.client.delete(&key).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            if failure::passing(&error).is_none() || attempt == TRIES_MAX {
+                return match self.failed("remove", path, &error) {
+                    Failure { status: failure::NOT_FOUND, .. } => Ok(()),
+                    other => Err(other),
+                };
+            }
+            tokio::time::sleep(Duration::from_millis(50 << attempt)).await;
         }
+        unreachable!("the last attempt returns")
     }
 }
