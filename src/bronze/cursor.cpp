@@ -9,6 +9,7 @@ namespace headpond::bronze {
 namespace {
 
 constexpr int kCursorFormat = 1;
+constexpr std::string_view kSuffix = ".json";
 
 std::string folder(const std::string& table_root) {
   return (table_root.empty() ? "" : table_root + "/") + "_headpond/cursors/";
@@ -69,14 +70,25 @@ std::string to_json(const BranchStatus& status) {
 base::Result<void> publish_status(env::ObjectStore& store, const std::string& table_root, const BranchStatus& status) {
   if (status.branch.empty() || status.branch.find('/') != std::string::npos)
     return base::fail(base::ErrorKind::kInvalid, "'" + status.branch + "' cannot name a branch: it is empty or holds '/'");
-  return store.put(folder(table_root) + status.branch + ".json", to_json(status));
+  return store.put(folder(table_root) + status.branch + std::string(kSuffix), to_json(status));
+}
+
+base::Result<void> remove_statuses(env::ObjectStore& store, const std::string& table_root,
+                                   const std::function<bool(const std::string& branch)>& gone) {
+  const auto root = folder(table_root);
+  TRY(const auto objects, store.list(root));
+  for (const auto& object : objects) {
+    const std::string_view name = std::string_view(object.path).substr(root.size());
+    if (name.ends_with(kSuffix) && gone(std::string(name.substr(0, name.size() - kSuffix.size())))) TRY_VOID(store.remove(object.path));
+  }
+  return {};
 }
 
 base::Result<std::vector<BranchStatus>> read_statuses(env::ObjectStore& store, const std::string& table_root) {
   TRY(auto objects, store.list(folder(table_root)));
   std::vector<BranchStatus> out;
   for (const auto& object : objects) {
-    if (!object.path.ends_with(".json")) continue;
+    if (!object.path.ends_with(kSuffix)) continue;
     auto text = store.get(object.path);
     if (!text && text.error().kind == base::ErrorKind::kNotFound) continue;
     if (!text) return std::unexpected(std::move(text).error());

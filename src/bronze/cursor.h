@@ -1,8 +1,9 @@
 // How a branch tells the others how far it is: one small object a branch, `_headpond/cursors/<branch>.json` in the bronze table, replaced
-// at most every 10 s on remote stores (each second on a directory). `headpond status` and the page read these; nothing else depends on
-// them. Format: docs/formats/cursor.md.
+// at most every 10 s on remote stores (each second on a directory). `headpond status` and the page read these, and the upkeep of bronze's
+// log deletes nothing that they still need. Format: docs/formats/cursor.md.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -16,7 +17,7 @@
 namespace headpond::bronze {
 
 struct BranchStatus {
-  std::string branch;         // name in the topology; "ingest" for ingest
+  std::string branch;         // name in the topology; of ingesters "ingest", "ingest-<lowest partition it reads>"
   std::string kind;           // "ingest", "pager", "dashboard", "billing"
   std::string engine;         // "embedded", "flink", …
   std::string state;          // "starting", "running", "backing off", "stopped", "failed"
@@ -31,6 +32,9 @@ struct BranchStatus {
 };
 
 base::Result<void> publish_status(env::ObjectStore& store, const std::string& table_root, const BranchStatus& status);
+// Of the branches of which `gone` says so.
+base::Result<void> remove_statuses(env::ObjectStore& store, const std::string& table_root,
+                                   const std::function<bool(const std::string& branch)>& gone);
 base::Result<std::vector<BranchStatus>> read_statuses(env::ObjectStore& store, const std::string& table_root);
 std::string to_json(const BranchStatus& status);
 

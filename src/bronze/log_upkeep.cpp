@@ -7,13 +7,15 @@
 #include "bronze/ledger.h"
 #include "bronze/log_checkpoint.h"
 #include "bronze/table_rules.h"
+#include "bronze/writer.h"
 
 namespace headpond::bronze {
 namespace {
 
 // Delta's own default: how long a checkpoint remembers a removed file.
 constexpr base::Duration kRemoveMemory = base::Duration::hours(24 * 7);
-constexpr std::string_view kIngest = "ingest";  // begins at the newest checkpoint, whatever its cursor says
+constexpr std::string_view kIngest = "ingest";
+constexpr auto kIngesterGone = kHeldUpMax * 2;  // its writer looks before it commits again
 constexpr base::Duration kYoung = base::Duration::hours(1);
 
 struct Entry {
@@ -140,8 +142,13 @@ base::Result<base::Version> Upkeep::cursor_limit() {
   TRY(const auto statuses, read_statuses(table_.store(), table_.root()));
   auto limit = report_.head;
   for (const auto& status : statuses) {
-    if (status.kind == kIngest) continue;
     const auto age = world_.clock.now() - status.updated_at;
+    if (status.kind == kIngest) {  // opened again, it begins at the newest checkpoint
+      if (status.state != "running" || age >= kIngesterGone || status.durable_version >= limit) continue;
+      limit = status.durable_version;
+      report_.held_by.reset();  // a moment later it no longer does
+      continue;
+    }
     const bool expired = age >= options_.cursor_expiry;
     if (age >= options_.cursor_dead_after || expired) report_.silent.push_back({status.branch, status.durable_version, age, expired});
     if (expired || status.durable_version >= limit) continue;

@@ -59,10 +59,12 @@ struct KeptTable {
     EXPECT_TRUE(report) << report.error().message;
     return report.value_or(UpkeepReport{});
   }
-  void cursor(const std::string& branch, std::int64_t durable, Micros at, const std::string& kind = "pager") {
+  void cursor(const std::string& branch, std::int64_t durable, Micros at, const std::string& kind = "pager",
+              const std::string& state = "running") {
     BranchStatus status;
     status.branch = branch;
     status.kind = kind;
+    status.state = state;
     status.version = status.durable_version = Version(durable);
     status.updated_at = at;
     ASSERT_TRUE(publish_status(world_.store, kRoot, status));
@@ -218,12 +220,27 @@ TEST_F(LogUpkeepTest, AYoungLogStays) {
   EXPECT_GT(kept(base::Duration::hours(1), false).entries_deleted, 0);
 }
 
+TEST_F(LogUpkeepTest, NoEntryGoesThatARunningIngesterHasNotRead) {
+  ingest(20);
+  const auto first = kept(base::Duration::hours(1));
+  ingest();
+  cursor("ingest", first.head.value() + 9, world_.clock.now(), "ingest");
+  cursor("ingest-1", first.head.value(), world_.clock.now(), "ingest");
+  const auto second = kept();
+  EXPECT_EQ(oldest(), first.head);
+  EXPECT_FALSE(second.held_by);
+
+  world_.clock.advance(base::Duration::minutes(20));  // by now it would look before it commits
+  kept({}, false);
+  EXPECT_EQ(oldest(), second.head);
+}
+
 TEST_F(LogUpkeepTest, NoEntryBehindABranchGoesUntilItsCursorHasExpired) {
   ingest(20);
   const auto first = kept(base::Duration::hours(1));
   ingest();
   cursor("ops", first.head.value(), world_.clock.now());
-  cursor("ingest", 0, world_.clock.now(), "ingest");
+  cursor("ingest", 0, world_.clock.now(), "ingest", "stopped");
   const auto second = kept();
   EXPECT_EQ(oldest(), first.head);  // the branch stands at that very checkpoint
   EXPECT_EQ(second.held_by, "ops");

@@ -13,8 +13,6 @@
 namespace headpond::bronze {
 namespace {
 
-// So long without a look at the checkpoints, by any clock, and this writer may have been left behind a cleaned log.
-constexpr base::Duration kHeadSeen = base::Duration::minutes(10);
 // A commit that loses so often in a row gives up; each loss means that somebody else's commit succeeded.
 constexpr int kPutsMax = 256;
 constexpr auto kSlowPut = base::Duration::millis(250);
@@ -117,7 +115,7 @@ base::Result<TableWriter::Outcome> TableWriter::look_at(base::Version version, c
 
 // Where the log was cleaned, a conditional put finds its place free again: it would succeed, and no reader would ever see it.
 base::Result<void> TableWriter::check_log_is_whole() {
-  if (world_.clock.monotonic() - head_seen_ < kHeadSeen && world_.clock.now() - head_seen_at_ < kHeadSeen) return {};
+  if (world_.clock.monotonic() - head_seen_ < kHeldUpMax && world_.clock.now() - head_seen_at_ < kHeldUpMax) return {};
   TRY(const auto newest, delta::last_checkpoint(table_));
   if (newest && newest->version > version_) {
     const auto next = table_.read(version_.next());

@@ -29,6 +29,9 @@
 
 namespace headpond::bronze {
 
+// A writer held up for longer looks, before it commits, whether the log was cleaned beyond it. The clean-up spares a running one longer.
+inline constexpr auto kHeldUpMax = base::Duration::minutes(10);
+
 struct TableSpec {
   std::string root;                           // folder in the store, "" = its root
   std::string name;                           // for appIds and metadata

@@ -82,6 +82,14 @@ class OwnersTest : public IngestTest {
       }
     }
   }
+  // The cursors there are, and which ingester they are of: by the rows it has read.
+  std::map<std::string, double> cursors() {
+    std::map<std::string, double> out;
+    const auto statuses = bronze::read_statuses(store_, world().paths.bronze);
+    EXPECT_TRUE(statuses);
+    for (const auto& status : *statuses) out[status.branch] = status.figures.at("rows");
+    return out;
+  }
   static double figure(const Ingester& ingester, const char* name) { return ingester.engine->status().figures.at(name); }
 
   Ingester a_, b_;
@@ -101,6 +109,32 @@ TEST_F(OwnersTest, SharesReadEachTheirPartitionsAndTheLagIsTheTopics) {
   produce(1, 4);
   go({&a_}, 3);
   EXPECT_EQ(figure(a_, "kafka_lag"), 4) << "of the partition it does not read as well";
+}
+
+TEST_F(OwnersTest, EachHasACursorOfItsOwnAndNoneIsLeftOfThoseThatWere) {
+  using Cursors = std::map<std::string, double>;
+  open_share(a_, "0/2");
+  open_share(b_, "1/2");
+  produce(0, 5);
+  produce(1, 7);
+  go({&a_, &b_}, 11);
+  EXPECT_EQ(cursors(), (Cursors{{"ingest", 5}, {"ingest-1", 7}}));
+  EXPECT_EQ(a_.engine->status().branch, "ingest");
+  EXPECT_EQ(b_.engine->status().branch, "ingest");
+  ASSERT_TRUE(a_.engine->drain());
+  ASSERT_TRUE(b_.engine->drain());
+
+  open_member(a_, {0, 1});
+  open_member(b_, {});
+  go({&a_, &b_}, 11);
+  EXPECT_EQ(cursors(), (Cursors{{"ingest", 0}})) << "one reads everything by now, the other nothing";
+  a_.group.changes.push_back({Kind::kGiven, ids({0})});
+  go({&a_, &b_}, 1);
+  b_.group.changes.push_back({Kind::kGained, ids({0})});
+  produce(0, 2);
+  produce(1, 3);
+  go({&a_, &b_}, 11);
+  EXPECT_EQ(cursors(), (Cursors{{"ingest", 2}, {"ingest-1", 3}}));
 }
 
 TEST_F(OwnersTest, EachInstanceCommitsAtItsOwnMomentOfTheInterval) {

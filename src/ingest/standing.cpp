@@ -9,6 +9,12 @@ namespace {
 
 constexpr auto kPublishLocal = base::Duration::seconds(1);
 constexpr auto kPublishRemote = base::Duration::seconds(10);
+constexpr std::string_view kIngest = "ingest";
+
+// Of the ingester whose lowest partition this is.
+std::string cursor_of(base::PartitionId lowest) {
+  return std::string(kIngest) + (lowest.value() == 0 ? "" : "-" + std::to_string(lowest.value()));
+}
 
 }  // namespace
 
@@ -60,6 +66,22 @@ void TopicEngine::publish_group_offsets() {
   }
 }
 
+// A cursor each, under a name that no two have for long. Those of ingesters that read before what is read here now are removed.
+// For people, and for the upkeep of the log; a store that does not take it now takes the next one.
+void TopicEngine::publish_cursor(bronze::BranchStatus status) {
+  const auto owned = lanes_->owned();
+  if (owners_.shared()) {
+    if (owned.empty()) return;
+    status.branch = cursor_of(owned.front());
+  }
+  static_cast<void>(bronze::publish_status(world_.lake, world_.paths.bronze, status));
+  if (owned == announced_) return;
+  const auto gone = [&](const std::string& cursor) {
+    return cursor != status.branch && std::ranges::any_of(owned, [&](base::PartitionId id) { return cursor_of(id) == cursor; });
+  };
+  if (bronze::remove_statuses(world_.lake, world_.paths.bronze, gone)) announced_ = owned;
+}
+
 void TopicEngine::refresh_status() {
   const auto counts = lanes_->counts();
   const auto now = world_.clock.monotonic();
@@ -84,8 +106,7 @@ void TopicEngine::refresh_status() {
   if (stalled_partitions > 1) message += ", and " + std::to_string(stalled_partitions - 1) + " more";
   if (!broker_answers_ && !lanes_->last_trouble().empty()) message += (message.empty() ? "" : "; ") + lanes_->last_trouble();
   bronze::BranchStatus status;
-  status.branch = "ingest";
-  status.kind = "ingest";
+  status.branch = status.kind = kIngest;
   status.engine = "embedded";
   status.state = state_;
   status.message = std::move(message);
@@ -108,8 +129,7 @@ void TopicEngine::refresh_status() {
   if (now >= next_publish_) {
     const bool local = world_.lake.local_path(world_.paths.bronze).has_value();
     next_publish_ = now + (local ? kPublishLocal : kPublishRemote);
-    // For people; a store that does not take it now takes the next one.
-    static_cast<void>(bronze::publish_status(world_.lake, world_.paths.bronze, status));
+    publish_cursor(status);
   }
   const std::scoped_lock lock(status_mutex_);
   status_ = std::move(status);

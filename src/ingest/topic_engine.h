@@ -69,6 +69,7 @@ class TopicEngine final : public Engine {
   std::vector<bronze::Stalled> stalled(bool broker_answers) const;
   void observe_table();
   void publish_group_offsets();
+  void publish_cursor(bronze::BranchStatus status);
   void refresh_status();
   base::SourcePartition in_source(base::PartitionId id) const { return {source_name_, id}; }
 
@@ -89,8 +90,9 @@ class TopicEngine final : public Engine {
   int fenced_ = 0;
 
   base::Duration next_cut_, next_describe_, next_publish_, next_look_;
-  bool commits_early_ = false;  // the commit under way: memory was full
-  bool ask_due_ = true;         // once a commit interval
+  std::vector<base::PartitionId> announced_;  // what was read here when the cursor was last published
+  bool commits_early_ = false;                // the commit under way: memory was full
+  bool ask_due_ = true;                       // once a commit interval
   bool asked_ = false, describing_ = false;
   base::Micros asked_at_;                // of the question that is out
   std::vector<kafka::LogEnd> log_ends_;  // the latest answer

@@ -259,6 +259,22 @@ TEST_F(SiteTest, EveryEdgeCarriesRateLagAndFreshness) {
   EXPECT_EQ(topology_document["branches"][2]["tag"], "< 24h");
 }
 
+TEST_F(SiteTest, TheEdgeOutOfKafkaIsOfAllIngestersTogether) {
+  status("ingest-1", "ingest", 19, at("12:05:00"), 0);
+  source.all.back().figures = {{"rows_per_s", 8.5}, {"kafka_lag", 5}};
+  source.all.back().updated_at = clock.now() + base::Duration::seconds(1);
+  status("ingest-2", "ingest", 12, at("12:01:00"), 0);  // killed a while ago
+  source.all.back().figures = {{"rows_per_s", 1000}, {"kafka_lag", 70}};
+  source.all.back().updated_at = clock.now() - base::Duration::seconds(60);
+  auto site = open();
+  const auto edge = ask(*site, "/api/status")["edges"][0];
+  EXPECT_EQ(edge["rows_per_s"], 50);
+  EXPECT_EQ(edge["lag"], 5);
+  EXPECT_EQ(edge["verdict"], "running");
+  EXPECT_EQ(site->handle({"/readyz/ingest", {}}).body, "ingest-2: not running \n");
+  EXPECT_NE(site->handle({"/metrics/ingest", {}}).body.find("headpond_up{branch=\"ingest-2\",kind=\"ingest\"} 0\n"), std::string::npos);
+}
+
 TEST_F(SiteTest, StalenessIsSaid) {
   auto verdict = [&](const std::string& branch) {
     for (const auto& standing : standings(source.all, clock.now()))

@@ -37,6 +37,31 @@ Json figure(const bronze::BranchStatus& status, const char* name) {
   return found == status.figures.end() || !std::isfinite(found->second) ? Json(nullptr) : Json(found->second);
 }
 
+bool runs(const Standing& standing) {
+  return standing.verdict != "not running" && standing.verdict != "failed" && standing.verdict != "stopped";
+}
+
+// Of several ingesters the rates add up; lag and clock are the whole topic's, so the latest word counts. One that runs is enough: of
+// partitions that nobody reads, those that run say so.
+std::optional<Standing> ingest_of(const std::vector<Standing>& all) {
+  std::optional<Standing> whole;
+  double rows = 0, bytes = 0;
+  const auto add = [](double& sum, const Standing& standing, const char* name) {
+    const auto found = standing.status.figures.find(name);
+    if (found != standing.status.figures.end()) sum += found->second;
+  };
+  for (const auto& standing : all) {
+    if (standing.status.kind != "ingest") continue;
+    if (runs(standing)) {
+      add(rows, standing, "rows_per_s");
+      add(bytes, standing, "bytes_per_s");
+    }
+    if (!whole || std::pair(runs(standing), -standing.age_s) > std::pair(runs(*whole), -whole->age_s)) whole = standing;
+  }
+  if (whole) whole->status.figures["rows_per_s"] = rows, whole->status.figures["bytes_per_s"] = bytes;
+  return whole;
+}
+
 Json edge_json(const std::string& from, const std::string& to, const Standing* standing) {
   Json edge{{"from", from},          {"to", to},
             {"running", false},      {"verdict", "not running"},
@@ -44,7 +69,7 @@ Json edge_json(const std::string& from, const std::string& to, const Standing* s
             {"lag", nullptr},        {"lag_unit", from == "kafka" ? "records" : "versions"},
             {"freshness_s", nullptr}};
   if (!standing) return edge;
-  edge["running"] = standing->verdict != "not running" && standing->verdict != "failed" && standing->verdict != "stopped";
+  edge["running"] = runs(*standing);
   edge["verdict"] = standing->verdict;
   if (edge["running"].get<bool>()) {  // what was last measured says nothing about now
     edge["rows_per_s"] = figure(standing->status, "rows_per_s");
@@ -143,7 +168,8 @@ std::string status_json(const spec::Topology& topology, const std::vector<Standi
             {"edges", Json::array()},
             {"branches", Json::array()},
             {"versions", Json::object()}};
-  json["edges"].push_back(edge_json("kafka", "bronze", find("ingest")));
+  const auto ingest = ingest_of(all);
+  json["edges"].push_back(edge_json("kafka", "bronze", ingest ? &*ingest : nullptr));
   for (const auto& branch : topology.branches) json["edges"].push_back(edge_json("bronze", branch.name, find(branch.name)));
   for (const auto& standing : all) {
     json["bronze_version"] = std::max(json["bronze_version"].get<std::int64_t>(), standing.status.version.value());

@@ -80,7 +80,7 @@ void check_names(Context& context, const Topology& out) {
     if (const auto [first, fresh] = seen.emplace(branch.name, branch.place); !fresh)
       context.report(branch.place,
                      "branch `" + branch.name + "` is named twice (first at " + to_string(first->second) + "); give it another name");
-    if (branch.name == "ingest" || branch.name == "serve")
+    if (branch.name == "ingest" || branch.name == "serve" || branch.name.starts_with("ingest-"))
       context.report(branch.place, "branch `" + branch.name + "`: that is the name of a role of Headpond; give it another");
   }
 }

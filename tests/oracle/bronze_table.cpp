@@ -9,6 +9,7 @@
 #include <random>
 
 #include "bronze/audit.h"
+#include "bronze/cursor.h"
 #include "bronze/log_upkeep.h"
 #include "bronze/view.h"
 #include "bronze/writer.h"
@@ -64,6 +65,15 @@ class Table {
     return true;
   }
   bool keep_log() {
+    for (const auto& side : sides_) {
+      bronze::BranchStatus status;
+      status.branch = "ingest-" + std::to_string(side.owned.front());
+      status.kind = "ingest";
+      status.state = "running";
+      status.version = status.durable_version = side.writer->version();
+      status.updated_at = clock_.now();
+      if (!fine(bronze::publish_status(store_, "", status))) return false;
+    }
     const auto kept = bronze::keep_log(store_, "",
                                        {.scratch = scratch_,
                                         .log_retention = base::Duration::seconds(roll(20)),
