@@ -9,6 +9,7 @@
 
 #include "app/console.h"
 #include "app/session.h"
+#include "kafka/client.h"
 #include "plan/plan.h"
 
 namespace headpond::app {
@@ -30,6 +31,11 @@ plan::TableStyle style_of_stdout() {
 int run_plan(const CommonOptions& options, bool write) {
   auto topology = load_topology(options.topology);
   if (!topology) return kWrongUse;
+  const auto& source = topology->source;
+  if (const auto usable = kafka::check({.brokers = source.brokers, .librdkafka_options = source.librdkafka_options}); !usable) {
+    fmt::print(stderr, "{}: {}\n", spec::to_string(source.place), usable.error().message);
+    return kWrongUse;
+  }
   auto plan = plan::make_plan(*topology);
   const auto proposed = std::count_if(plan.branches.begin(), plan.branches.end(), [](const auto& branch) { return branch.proposed; });
   if (write && proposed > 0) {

@@ -28,6 +28,9 @@ struct ClientOptions {
   std::int64_t queue_bytes = 4 << 20, fetch_bytes = 2 << 20;
 };
 
+// Whether every client could be made with these. Connects to nobody. Errors: kInvalid, as of the calls below.
+base::Result<void> check(const ClientOptions& options);
+
 // A Source over one consumer. Does not wait for the broker. `group` names the group whose offsets are published for lag monitors.
 // Errors: kInvalid: an option librdkafka does not know, or one that must not be set, with the reason.
 base::Result<std::unique_ptr<Source>> open_source(const ClientOptions& options, const std::string& topic, const std::string& group);

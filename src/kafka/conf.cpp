@@ -140,6 +140,11 @@ base::Result<Conf> make_conf(const ClientOptions& options, Role role) {
   return conf;
 }
 
+base::Result<void> check(const ClientOptions& options) {
+  for (const auto role : {Role::kConsumer, Role::kMember, Role::kProducer}) TRY_VOID(make_conf(options, role));
+  return {};
+}
+
 base::Result<Connection> connect(Conf conf, rd_kafka_type_t type, const ClientOptions& options) {
   Connection connection{std::make_unique<Connection::Callbacks>(), nullptr};
   connection.callbacks->tokens = options.tokens;

@@ -411,6 +411,8 @@ def main():
     parser.add_argument("--faults", type=float, default=0.02, help="share of S3 requests that is spoilt")
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
+    if unknown := set(options.names) - set(ALL):
+        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(ALL)}")
     options.kills = options.kills or (55 if options.soak else len(FAILPOINTS) * 3 + 1)
     options.rounds = options.rounds or (4 if options.soak else 1)
     print(f"seed {options.seed}")

@@ -309,6 +309,8 @@ def main():
     parser.add_argument("--soak", action="store_true")
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
+    if unknown := set(options.names) - set(ALL):
+        parser.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(ALL)}")
     names = options.names or [n for n in ALL if options.soak or n != "compaction"]
     with harness.Workspace() as directory, harness.Kafka(directory / "kafka") as kafka:
         world = World(directory, kafka, options.soak)
