@@ -171,7 +171,7 @@ int main(int argc, char** argv) {
   auto* sql = app.add_subcommand("sql", "query bronze, gold, usage, invoices and pages");
   add_common(sql, common);
   sql->add_option("query", query,
-                  "SQL (DuckDB); views: bronze, rollup, histogram, rolling_5m, batch, usage_15m, usage_peak, invoice_lines, pages")
+                  "SQL (DuckDB); views: bronze, rollup, histogram, rolling_5m, key, batch, usage_15m, usage_peak, invoice_lines, pages")
       ->required();
   sql->callback([&] { code = run_sql(common, query); });
   auto* rules = app.add_subcommand("rules", "the pager's rules");
