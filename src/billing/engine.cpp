@@ -9,8 +9,7 @@ namespace {
 
 constexpr int kVersionsPerStep = 256;
 // A nightly branch has no hurry to learn of a version, nor to tell how far it is.
-constexpr auto kPollInterval = base::Duration::seconds(1), kPublishInterval = base::Duration::seconds(1);
-constexpr auto kRemotePublishInterval = base::Duration::seconds(10);
+constexpr auto kPollInterval = base::Duration::seconds(1);
 // `bill run` may close a day beside this engine.
 constexpr auto kLookInterval = base::Duration::seconds(10);
 
@@ -127,7 +126,7 @@ void Engine::note_state(const std::optional<base::Micros>& next) {
 
 base::Result<void> Engine::publish(bool at_once) {
   const auto now = world_.clock.monotonic();
-  const auto interval = world_.lake.local_path(world_.paths.bronze) ? kPublishInterval : kRemotePublishInterval;
+  const auto interval = bronze::publish_every(world_.lake, world_.paths.bronze);
   if (!tail_ || (!at_once && published_at_ && now - *published_at_ < interval)) return {};
   note_state(next_day());
   published_at_ = now;

@@ -67,6 +67,10 @@ std::string to_json(const BranchStatus& status) {
   return out.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
+base::Duration publish_every(const env::ObjectStore& store, const std::string& table_root) {
+  return base::Duration::seconds(store.local_path(table_root) ? 1 : 10);
+}
+
 base::Result<void> publish_status(env::ObjectStore& store, const std::string& table_root, const BranchStatus& status) {
   if (status.branch.empty() || status.branch.find('/') != std::string::npos)
     return base::fail(base::ErrorKind::kInvalid, "'" + status.branch + "' cannot name a branch: it is empty or holds '/'");

@@ -1,6 +1,6 @@
 // How a branch tells the others how far it is: one small object a branch, `_headpond/cursors/<branch>.json` in the bronze table, replaced
-// at most every 10 s on remote stores (each second on a directory). `headpond status` and the page read these, and the upkeep of bronze's
-// log deletes nothing that they still need. Format: docs/formats/cursor.md.
+// again and again. `headpond status` and the page read these, and the upkeep of bronze's log deletes nothing that they still need.
+// Format: docs/formats/cursor.md.
 #pragma once
 
 #include <functional>
@@ -31,6 +31,8 @@ struct BranchStatus {
   std::vector<base::MetricFamily> metrics;     // for /metrics of this process; not published
 };
 
+// How long a cursor stands before it is replaced: a second on a directory, 10 s on a remote store, where a PUT costs money and time.
+base::Duration publish_every(const env::ObjectStore& store, const std::string& table_root);
 base::Result<void> publish_status(env::ObjectStore& store, const std::string& table_root, const BranchStatus& status);
 // Of the branches of which `gone` says so.
 base::Result<void> remove_statuses(env::ObjectStore& store, const std::string& table_root,

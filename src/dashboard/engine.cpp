@@ -296,9 +296,7 @@ void BatchEngine::refresh_status() {
 
 base::Result<void> BatchEngine::publish() {
   const auto now = world_.clock.now();
-  const bool directory = world_.lake.local_path(world_.paths.bronze).has_value();
-  const auto pause = directory ? base::kSecond : base::Duration::seconds(10);
-  if (published_at_ + pause > now && published_at_ <= now) return {};
+  if (published_at_ + bronze::publish_every(world_.lake, world_.paths.bronze) > now && published_at_ <= now) return {};
   published_at_ = now;
   return bronze::publish_status(world_.lake, world_.paths.bronze, status());
 }

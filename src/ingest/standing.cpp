@@ -7,8 +7,6 @@
 namespace headpond::ingest {
 namespace {
 
-constexpr auto kPublishLocal = base::Duration::seconds(1);
-constexpr auto kPublishRemote = base::Duration::seconds(10);
 constexpr std::string_view kIngest = "ingest";
 
 // Of the ingester whose lowest partition this is.
@@ -127,8 +125,7 @@ void TopicEngine::refresh_status() {
   if (ends_known) status.figures["kafka_lag"] = lag;
   status.metrics = metrics_.families(*lanes_, topology_.bronze.memory_bytes);
   if (now >= next_publish_) {
-    const bool local = world_.lake.local_path(world_.paths.bronze).has_value();
-    next_publish_ = now + (local ? kPublishLocal : kPublishRemote);
+    next_publish_ = now + bronze::publish_every(world_.lake, world_.paths.bronze);
     publish_cursor(status);
   }
   const std::scoped_lock lock(status_mutex_);

@@ -21,7 +21,7 @@ namespace headpond::pager {
 namespace {
 
 constexpr base::Duration kLease = base::Duration::seconds(10), kLeaseGrace = base::Duration::seconds(2);
-constexpr base::Duration kPublishEvery = base::Duration::seconds(1);
+constexpr base::Duration kStatusEvery = base::Duration::seconds(1);
 constexpr int kSamplesPerVersionMax = 50;        // evidence queries; a storm's other pages go without rows
 constexpr std::int64_t kEvidenceVersions = 300;  // looked back at after a restart
 constexpr char kLateRule[] = "headpond/PipelineLate";
@@ -442,13 +442,12 @@ class PagerEngine final : public Engine {
 
   void publish(const std::string& state, bool force = false) {
     const base::Duration now = world_.clock.monotonic();
-    const bool due = force || !published_ || now - last_publish_ >= kPublishEvery;
+    const bool due = force || !last_status_ || now - *last_status_ >= kStatusEvery;
     if (!due) return;
-    const double seconds = (now - last_publish_).to_seconds();
-    if (published_ && seconds > 0) rows_per_s_ = static_cast<double>(rows_ - rows_published_) / seconds;
-    rows_published_ = rows_;
-    published_ = true;
-    last_publish_ = now;
+    const double seconds = last_status_ ? (now - *last_status_).to_seconds() : 0;
+    if (seconds > 0) rows_per_s_ = static_cast<double>(rows_ - rows_in_status_) / seconds;
+    rows_in_status_ = rows_;
+    last_status_ = now;
     bronze::BranchStatus copy;
     {
       const std::lock_guard lock(mutex_);
@@ -462,8 +461,10 @@ class PagerEngine final : public Engine {
       }
       copy = status_;
     }
+    if (!tail_ || (!force && last_publish_ && now - *last_publish_ < bronze::publish_every(world_.lake, bronze_root_))) return;
+    last_publish_ = now;
     // Others only look at it; a store that does not answer is said by what needs it.
-    if (tail_) (void)bronze::publish_status(world_.lake, bronze_root_, copy);
+    (void)bronze::publish_status(world_.lake, bronze_root_, copy);
   }
 
   const spec::Branch branch_;
@@ -489,9 +490,9 @@ class PagerEngine final : public Engine {
   bool broken_ = false;  // a version was begun and not finished
   int versions_since_batch_ = 0;
   base::Version replay_until_{-1}, durable_{-1};
-  base::Duration last_batch_, last_checkpoint_, last_version_seen_, last_publish_;
-  bool published_ = false;
-  std::int64_t rows_ = 0, rows_published_ = 0;
+  base::Duration last_batch_, last_checkpoint_, last_version_seen_;
+  std::optional<base::Duration> last_status_, last_publish_;
+  std::int64_t rows_ = 0, rows_in_status_ = 0;
   double rows_per_s_ = 0;
   std::size_t stalled_ = 0;
   std::map<std::string, std::int64_t> late_;

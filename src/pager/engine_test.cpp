@@ -186,6 +186,23 @@ TEST_F(PagerEngineTest, ALakeThatIsNoFolderIsReadThroughItsStore) {
   EXPECT_EQ(found[0].samples.size(), 3u) << "evidence is read through the store, too";
 }
 
+TEST_F(PagerEngineTest, OnAFarStoreItsCursorStandsForTenSecondsWhileItsStatusGoesOn) {
+  env::FakeRemoteStore remote(*lake);
+  commit({{0}}, 1);
+  engine = std::move(*Engine::open(topology, branch, {{"r.yaml", rules_file(kBurst)}},
+                                   {remote, {"", kRoot}, clock, random, failpoints, directory + "/remote"}));
+  run();
+  const auto cursor = [&] { return bronze::read_statuses(*lake, kRoot)->at(0).updated_at; };
+  const auto first = cursor();
+  clock.advance(base::Duration::seconds(2));
+  run();
+  EXPECT_EQ(engine->status().updated_at, clock.now());
+  EXPECT_EQ(cursor(), first);
+  clock.advance(base::Duration::seconds(8));
+  run();
+  EXPECT_EQ(cursor(), clock.now());
+}
+
 TEST_F(PagerEngineTest, WhatSettledBeforeTheClaimIsRecordedAndWhatFiresAtItIsSent) {
   clock.set(at(100));
   commit({{10}, {10}, {10}}, 60);                // fires at 11, resolves at 21
