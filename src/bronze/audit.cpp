@@ -66,12 +66,16 @@ void Auditor::look_ahead(const std::vector<base::Version>& versions) {
   expect_(paths);
 }
 
+std::unexpected<base::Error> Auditor::cleaned_meanwhile() const {
+  return base::fail(base::ErrorKind::kRetry, "the log of " + place_of(table_) + " was cleaned while it was audited; audit it again");
+}
+
 base::Result<void> Auditor::check_version(base::Version version) {
   const auto findings_before = report_.findings.size();
   const auto commit = table_.read(version);
   if (!commit) {
     if (commit.error().kind == base::ErrorKind::kNotFound)  // it was listed
-      return base::fail(base::ErrorKind::kRetry, "the log of " + place_of(table_) + " was cleaned while it was audited; audit it again");
+      return cleaned_meanwhile();
     if (commit.error().kind != base::ErrorKind::kCorrupt) return std::unexpected(commit.error());
     found("damaged log entry", at_version(version) + ": " + commit.error().message);
     fold_.reset();
@@ -278,7 +282,9 @@ base::Result<AuditReport> audit(env::ObjectStore& store, const std::string& tabl
     TRY(const auto before, table.oldest());
     report = Auditor(store, table_root, rows, expect).run();
     TRY(const auto after, table.oldest());
-    if (before == after || (report && report->clean())) return report;  // else it was cleaned meanwhile: what was found may be that
+    // Where it was cleaned meanwhile, what was found may be that.
+    const bool stands = report ? report->clean() || before == after : report.error().kind != base::ErrorKind::kRetry;
+    if (stands) return report;
   }
   return report;
 }

@@ -30,12 +30,20 @@ base::Result<void> Auditor::find_checkpoints() {
     auto checkpoint = read_log_checkpoint(table_, version);
     if (checkpoint)
       checkpoints_.emplace(version, std::move(*checkpoint));
+    else if (checkpoint.error().kind == base::ErrorKind::kNotFound)
+      continue;  // it was listed: the clean-up has just removed it
     else if (is_damage(checkpoint.error()))
       found("damaged checkpoint", at_version(version) + ": " + checkpoint.error().message);
     else
       return std::unexpected(checkpoint.error());
   }
   return {};
+}
+
+// Its facts go first: where they are still there, its file has to be.
+bool Auditor::was_removed(base::Version version) const {
+  const auto facts = read_log_checkpoint(table_, version);
+  return !facts && facts.error().kind == base::ErrorKind::kNotFound;
 }
 
 base::Result<void> Auditor::read_ledger(const std::set<base::Version>& in_log) {
@@ -117,6 +125,7 @@ base::Result<std::vector<delta::AddFile>> Auditor::old_files(const std::set<base
       files.push_back(std::move(add));
       return {};
     });
+    if (!read && is_damage(read.error()) && was_removed(at->first)) return cleaned_meanwhile();
     if (!read) return std::unexpected(read.error());
     table_name_ = read->metadata.name;
   }
@@ -196,6 +205,7 @@ base::Result<void> Auditor::check_checkpoint(base::Version version) {
   const auto measured = delta::measure_checkpoint(table_, version);
   if (!measured) {
     if (!is_damage(measured.error())) return std::unexpected(measured.error());
+    if (was_removed(version)) return {};
     found("damaged checkpoint", at_version(version) + ": " + measured.error().message);
     return {};
   }

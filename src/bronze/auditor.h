@@ -46,6 +46,8 @@ class Auditor {
   void check_old_file(const delta::AddFile& add, std::vector<DataFile>& whole);
   base::Result<void> check_old_rows(const std::vector<DataFile>& whole, bool complete);
   base::Result<void> find_checkpoints();
+  bool was_removed(base::Version checkpoint) const;
+  std::unexpected<base::Error> cleaned_meanwhile() const;
   base::Result<void> check_checkpoint(base::Version version);
   void check_protocol_of(base::Version version, const delta::Commit& commit);
   void check_ranges(base::Version version, const WriterBatch& batch);

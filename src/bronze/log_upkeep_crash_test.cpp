@@ -91,6 +91,47 @@ std::vector<std::uint64_t> seeds() {
   return out;
 }
 
+// Whose clean-up removes a checkpoint at the first look at one of its objects.
+class VanishingStore final : public testing::ForwardingStore {
+ public:
+  VanishingStore(env::ObjectStore& from, const std::string& facts, const std::string& file, std::string at)
+      : facts_(facts), file_(file), at_(std::move(at)) {
+    const auto objects = *from.list("");
+    for (const auto& object : objects) EXPECT_TRUE(inner.put(object.path, *from.get(object.path)));
+  }
+  base::Result<std::string> get(const std::string& path) override { return vanish(path), ForwardingStore::get(path); }
+  base::Result<std::string> get_range(const std::string& path, std::int64_t offset, std::int64_t length) override {
+    return vanish(path), ForwardingStore::get_range(path, offset, length);
+  }
+  base::Result<env::ObjectMeta> head(const std::string& path) override { return vanish(path), ForwardingStore::head(path); }
+  int vanished = 0;
+
+ private:
+  void vanish(const std::string& path) {
+    if (path != at_ || vanished++ > 0) return;
+    for (const auto& gone : {facts_, file_}) EXPECT_TRUE(inner.remove(gone));
+  }
+  const std::string facts_, file_, at_;
+};
+
+TEST_F(LogUpkeepCrashTest, ACheckpointThatIsRemovedUnderAnAuditIsNoDamage) {
+  ingest(15);
+  const auto first = kept(base::Duration::hours(1)).head;
+  ingest();
+  kept(base::Duration::hours(1));
+  const std::string root = std::string(kRoot) + "/", facts = root + log_checkpoint_path(first), file = root + delta::checkpoint_path(first);
+  for (const auto& at : {facts, file}) {
+    VanishingStore store(world_.memory, facts, file, at);
+    expect_clean(store);
+    EXPECT_GT(store.vanished, 0) << at;
+  }
+  ASSERT_TRUE(world_.memory.remove(file));  // but with its facts still there
+  const auto damaged = audit(world_.memory, kRoot, {});
+  ASSERT_TRUE(damaged);
+  ASSERT_EQ(damaged->findings.size(), 1u);
+  EXPECT_EQ(damaged->findings[0].what, "damaged checkpoint");
+}
+
 // Two ingesters that both own everything, two that keep the log, all of them over stores that fail.
 TEST_F(LogUpkeepCrashTest, RandomHistoriesSayWhatTheWholeLogSays) {
   for (const auto seed : seeds()) {
