@@ -146,6 +146,18 @@ def kill_and_resume(cluster, branch, job, parallelism):
     return cluster.submit(branch.document, parallelism, tool("flink", "resume", branch.checkpoints))
 
 
+def restart_in_silence(cluster, branch, job, version):
+    """Everything is evaluated and in a checkpoint: no version comes behind the restart, and the cursor says all the same where the job stands."""
+    done = cluster.checkpoints(job)
+    wait_until(lambda: cluster.checkpoints(job) > done + 1, 60, "a checkpoint behind the newest version")
+    tool("flink", "kill", cluster.directory, "taskmanager", 1)
+    branch.forget_cursor()
+    tool("flink", "restart", cluster.directory, "taskmanager", 1)
+    branch.wait_for(version, cluster, job)
+    cursor = branch.cursor()
+    check(cursor["durable_version"] == version and cursor.get("complete_until"), "the cursor after a restart in silence: %s" % cursor)
+
+
 def test_faults(s3, cluster, rng, kills):
     case, stream = long_case(rng, s3)
     branch, feeder = growing(s3, case, stream, "faults-%d" % case["seed"])
@@ -177,6 +189,7 @@ def test_faults(s3, cluster, rng, kills):
         print("  %s: went on to version %d of %d" % (what, feeder.at - 1, last), flush=True)
     feeder.until(last)
     branch.wait_for(last, cluster, job)
+    restart_in_silence(cluster, branch, job, last)
     cluster.cancel(job)
     problems, made = compare(case, 0, stream, branch.outbox())
     finish(problems)

@@ -48,7 +48,7 @@ def feed(feeder, upto, merged):
 
 def clean(branch, directory):
     """Entries before CLEANED go; nothing holds them: the branch's cursor is gone, too."""
-    (branch.lake / BRONZE / "_headpond" / "cursors" / "p.json").unlink(missing_ok=True)
+    branch.forget_cursor()
     text = TOPOLOGY % {"lake": branch.url, "bronze": BRONZE, "hook": "http://127.0.0.1:1/hook"}
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "topology.yaml").write_text(text.replace("bronze: {location: %s/%s}" % (branch.url, BRONZE), "bronze: {location: %s/%s, log_retention: 0s}" % (branch.url, BRONZE)))

@@ -117,6 +117,9 @@ class Branch:
                       "program": program}}))
         self.checkpoints = "s3://%s/pager/%s/p/g0000000001" % (BUCKET, name)
 
+    def forget_cursor(self):
+        (self.lake / BRONZE / "_headpond" / "cursors" / "p.json").unlink(missing_ok=True)
+
     def cursor(self):
         try:
             return json.loads((self.lake / BRONZE / "_headpond" / "cursors" / "p.json").read_text())

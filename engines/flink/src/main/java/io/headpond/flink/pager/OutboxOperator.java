@@ -29,7 +29,7 @@ import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
  */
 public final class OutboxOperator extends AbstractStreamOperator<Void> implements OneInputStreamOperator<Outcome, Void> {
   private static final long serialVersionUID = 1;
-  private static final long HEARTBEAT_NS = 10_000_000_000L, GIVE_UP_NS = 60_000_000_000L;
+  private static final long HEARTBEAT_NS = 10_000_000_000L, GIVE_UP_NS = 60_000_000_000L, NOT_SETTLED = Long.MIN_VALUE;
 
   private final String jobText;
   private final long cursorSeconds;
@@ -40,7 +40,7 @@ public final class OutboxOperator extends AbstractStreamOperator<Void> implement
   private transient TreeMap<Long, List<Outcome>> waiting; // transitions by the watermark of their version
   private transient TreeMap<Long, Step> steps;
   private transient Map<Long, Long> versionAt; // by checkpoint
-  private transient ListState<Long> counts; // open episodes, late rows, missed rows
+  private transient ListState<Long> counts; // open episodes, late rows, missed rows; version, settled (not in the oldest savepoints)
   private transient long open, late, missed;
   private transient long version, lastWriteNs;
   private transient Long settled; // everywhere, by that version; null: nothing is
@@ -55,11 +55,14 @@ public final class OutboxOperator extends AbstractStreamOperator<Void> implement
     counts = context.getOperatorStateStore().getListState(new ListStateDescriptor<>("counts", Types.LONG));
     List<Long> stored = new ArrayList<>();
     counts.get().forEach(stored::add);
-    if (stored.size() == 3) {
-      open = stored.get(0);
-      late = stored.get(1);
-      missed = stored.get(2);
-    }
+    version = -1;
+    if (stored.size() < 3) return;
+    open = stored.get(0);
+    late = stored.get(1);
+    missed = stored.get(2);
+    if (stored.size() < 5) return;
+    version = stored.get(3);
+    settled = stored.get(4) == NOT_SETTLED ? null : stored.get(4);
   }
 
   @Override
@@ -70,12 +73,12 @@ public final class OutboxOperator extends AbstractStreamOperator<Void> implement
     waiting = new TreeMap<>();
     steps = new TreeMap<>();
     versionAt = new HashMap<>();
-    version = -1;
+    cursor.durable(version);
     lastWriteNs = System.nanoTime();
     publishAgain();
   }
 
-  /** The last version before a silence is told too. */
+  /** The last version before a silence is told too, and after a restart in one. */
   private void publishAgain() {
     var time = getProcessingTimeService();
     time.registerTimer(time.getCurrentProcessingTime() + cursorSeconds * 1000, now -> {
@@ -153,7 +156,7 @@ public final class OutboxOperator extends AbstractStreamOperator<Void> implement
 
   @Override
   public void snapshotState(StateSnapshotContext context) throws Exception {
-    counts.update(List.of(open, late, missed));
+    counts.update(List.of(open, late, missed, version, settled == null ? NOT_SETTLED : settled));
     versionAt.put(context.getCheckpointId(), version);
     Failpoints.reach(Failpoints.IN_SNAPSHOT);
   }
