@@ -1,7 +1,9 @@
 #include "bronze/cursor.h"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "base/time.h"
 
@@ -13,6 +15,13 @@ constexpr std::string_view kSuffix = ".json";
 
 std::string folder(const std::string& table_root) {
   return (table_root.empty() ? "" : table_root + "/") + "_headpond/cursors/";
+}
+
+// "ingest" before "ingest-2" before "ingest-10".
+std::pair<std::string, std::size_t> in_order(const std::string& branch) {
+  const auto digits = branch.find_last_not_of("0123456789") + 1;
+  if (digits == 0 || digits == branch.size() || branch[digits - 1] != '-') return {branch, 0};
+  return {branch.substr(0, digits - 1), branch.size() - digits < 10 ? std::stoul(branch.substr(digits)) : 0};
 }
 
 base::Result<BranchStatus> parse_status(std::string_view text, const std::string& path) {
@@ -99,6 +108,7 @@ base::Result<std::vector<BranchStatus>> read_statuses(env::ObjectStore& store, c
     TRY(auto status, parse_status(*text, object.path));
     out.push_back(std::move(status));
   }
+  std::ranges::stable_sort(out, {}, [](const auto& status) { return in_order(status.branch); });
   return out;
 }
 

@@ -37,6 +37,7 @@ base::Result<void> publish_status(env::ObjectStore& store, const std::string& ta
 // Of the branches of which `gone` says so.
 base::Result<void> remove_statuses(env::ObjectStore& store, const std::string& table_root,
                                    const std::function<bool(const std::string& branch)>& gone);
+// In the order of their names, numbers at the end by value.
 base::Result<std::vector<BranchStatus>> read_statuses(env::ObjectStore& store, const std::string& table_root);
 std::string to_json(const BranchStatus& status);
 

@@ -49,6 +49,20 @@ TEST(Cursor, ReadsBackWhatWasPublished) {
   EXPECT_EQ(to_json((*all)[1]), to_json(ingest));
 }
 
+TEST(Cursor, ThoseOfIngestersComeByPartition) {
+  env::MemoryStore store;
+  for (const char* name : {"ingest-10", "pager", "ingest", "ingest-2", "bill", "7"}) {
+    auto status = example();
+    status.branch = name;
+    ASSERT_TRUE(publish_status(store, "", status));
+  }
+  std::vector<std::string> names;
+  const auto all = read_statuses(store, "");
+  ASSERT_TRUE(all);
+  for (const auto& status : *all) names.push_back(status.branch);
+  EXPECT_EQ(names, (std::vector<std::string>{"7", "bill", "ingest", "ingest-2", "ingest-10", "pager"}));
+}
+
 TEST(Cursor, OfATableWithoutBranchesIsNone) {
   env::MemoryStore store;
   const auto all = read_statuses(store, "");

@@ -1,4 +1,5 @@
 """What end-to-end tests share: a real Kafka, the headpond binary, an HTTP receiver that remembers everything, waiting with a deadline."""
+import atexit
 import hashlib
 import http.server
 import json
@@ -116,11 +117,12 @@ def oracle(name, *arguments, timeout=600):
 
 
 class Up:
-    """`headpond up` (or one role) as a child process, its output kept in a file."""
+    """`headpond up` (or one role) as a child process, its output kept in a file. It does not outlive a test that fails."""
 
     def __init__(self, topology, log, command="up", env=None, arguments=()):
         self.log = open(log, "ab")
         self.process = subprocess.Popen([BINARY, command, "-f", str(topology), *arguments], stdout=self.log, stderr=self.log, env={**os.environ, **(env or {})})
+        atexit.register(lambda: self.running() and self.process.kill())
 
     def running(self):
         return self.process.poll() is None
