@@ -41,7 +41,7 @@ class Store(Proxy):
         self.asked.kind = kind_of(handler.command, handler.path)
         return super().serve(handler)
 
-    def choose(self):
+    def choose(self, handler, body):
         what = self.asked.kind
         with self.lock:
             self.requests += 1
